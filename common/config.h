@@ -1,0 +1,110 @@
+/* config.h - the settings of all programs: one libconfuse file plus `-o name=value` overrides.
+ *
+ * Every setting has a default, a unit in its name where it has one, and a line in
+ * mailhooks.conf(5). Unknown keys and wrong values are errors with file and line. A struct
+ * config is immutable after loading and reference counted: a session keeps the one it started
+ * with. config_ref() and config_unref() are thread-safe. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include "common/list.h"
+#include "common/log.h"
+#include "common/network.h"
+
+enum on_error { ON_ERROR_ACCEPT, ON_ERROR_TEMPFAIL, ON_ERROR_REJECT };
+enum rbl_action { RBL_ACTION_HEADER, RBL_ACTION_REJECT, RBL_ACTION_DISCARD, RBL_ACTION_REDIRECT };
+
+struct network_list {
+	struct ip_network *v;
+	size_t n;
+};
+
+struct service_config { /* one SMTP service as VPOP3 knows it; the first one is the default */
+	char *name;	/* ServerName */
+	int id;		/* ServerID */
+	struct strlist listen;	    /* milter addresses that belong to this service */
+	struct strlist daemon_names; /* or {daemon_name} macro values */
+	struct network_list client_networks; /* ValidClientAddress; default everything */
+	struct network_list local_networks;  /* LocalClientAddress; default loopback */
+	bool auth_required;	    /* AuthenticationRequired at the start of a session */
+	char *allowed_users;	    /* AllowedUsers at the start, "" = everybody */
+	uint64_t max_message_bytes; /* 0 = unlimited (the MTA has its own limit) */
+	uint64_t max_line_bytes;    /* MaxLineLength, 0 = unlimited */
+};
+
+struct config {
+	char *path;    /* file it came from, for messages; "" if none */
+	char *scripts; /* directory */
+	char *store;   /* sqlite:PATH, redis://... */
+	char *user, *group; /* run as; "" = do not change */
+	char *state_dir;    /* last good scripts, spill files */
+	char *run_dir;	    /* pid and lock files */
+
+	struct {
+		enum log_target target;
+		enum log_format format;
+		enum log_level level;
+		int facility;
+	} log;
+
+	struct {
+		int hook_ms;	    /* wall clock of one hook, waits included */
+		int command_ms;	    /* all hooks and waits of one SMTP command together */
+		int64_t instructions; /* Lua VM instructions of one hook */
+		size_t memory_bytes;  /* of one script instance */
+		int idle_instances;   /* prepared states kept for reuse */
+		enum on_error on_error;
+		char *out;	/* LUA.OUT */
+		char *errors;	/* LUAERRORS.LOG */
+	} lua;
+
+	struct {
+		struct strlist listen; /* unix:/path, inet:port@host, inet6:port@host */
+		char *socket_owner, *socket_group; /* "" = those of the process */
+		mode_t socket_mode;
+		int waiting;	    /* callbacks that may wait for DNS and the like at once */
+		int drain_seconds;  /* SIGTERM: how long messages in flight may take to end */
+		size_t memory_bytes; /* of one message before it is spilled to disk */
+		uint64_t spill_bytes; /* of one message on disk; longer ones are counted only */
+	} milter;
+
+	struct service_config *services;
+	size_t nservices; /* at least 1 */
+
+	struct {
+		struct strlist zones, whitelist;
+		bool check_all;
+		int timeout_ms; /* one deadline for all zones together */
+		enum rbl_action action;
+		char *redirect; /* address for RBL_ACTION_REDIRECT */
+		char *message;	/* reply for RBL_ACTION_REJECT */
+		char *header;	/* header line added when found, "" = none */
+	} rbl;
+
+	struct {
+		struct strlist servers;
+		int breaker_failures, breaker_ms;
+	} dns;
+};
+
+struct config_overrides { /* the -o arguments in order, "section.name=value" */
+	struct strlist items;
+};
+
+#define CONFIG_DEFAULT_PATH "/etc/mailhooks/mailhooks.conf"
+
+/* path NULL: the default path if it exists, else built-in defaults. Returns a reference, or NULL
+ * with "file:line: what, why, way out" in error. Lists given by -o replace the file's list; several
+ * -o of one list add up. */
+struct config *config_load(const char *path, const struct config_overrides *, char *error,
+    size_t size);
+struct config *config_ref(struct config *);
+void config_unref(struct config *);
+
+bool network_list_has(const struct network_list *, const struct ip_address *);
+/* The service of a session: by listen address, else by daemon name, else the first. */
+const struct service_config *config_service(const struct config *, const char *listen,
+    const char *daemon_name);

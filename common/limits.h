@@ -1,0 +1,31 @@
+/* limits.h - every fixed bound of mailhooks: name, unit, reason. What an administrator may
+ * change is a setting (config.h); what stands here protects the process itself. */
+#pragma once
+
+/* SMTP and the milter protocol */
+#define LIMIT_REPLY_LINES 32		 /* smfi_setmlreply takes no more (observed) */
+#define LIMIT_REPLY_LINE_BYTES 980	 /* smfi_setreply refuses longer text (observed) */
+#define LIMIT_ADDRESS_BYTES 4096	 /* longer envelope addresses are refused, not parsed (R5) */
+#define LIMIT_RECIPIENTS 50000		 /* per message; far above any MTA's own limit */
+#define LIMIT_PARAMETERS 64		 /* ESMTP parameters of one MAIL or RCPT command */
+#define LIMIT_HEADER_NAME_BYTES 998	 /* RFC 5322 2.1.1 */
+#define LIMIT_HEADER_VALUE_BYTES 60000	 /* Postfix cuts header values there (observed) */
+#define LIMIT_HEADERS 20000		 /* header fields kept of one message */
+#define LIMIT_HEADER_CHANGES 1000	 /* header changes that one script may ask for a message */
+#define LIMIT_MACROS_PER_STAGE 40	 /* Sendmail breaks the session above 50 (trap T9) */
+
+/* Scripts */
+#define LIMIT_SCRIPT_BYTES (4u << 20)	 /* one script file */
+#define LIMIT_SCRIPT_FILES 1000		 /* files in a script directory */
+#define LIMIT_TRACEBACK_BYTES 8192	 /* of one script error in the log */
+#define LIMIT_LIST_FROM_SCRIPT 10000	 /* entries read from a list that a script returns */
+#define LIMIT_STRING_FROM_SCRIPT (1u << 20) /* bytes read from a string that a script returns */
+
+/* Logging */
+#define LIMIT_LOG_LINE_BYTES 2048	 /* one line before it is cut; syslog takes 8 KiB at most */
+
+/* DNS */
+#define LIMIT_DNS_NAME_BYTES 253	 /* RFC 1035 2.3.4, as text */
+#define LIMIT_DNS_PARALLEL 64		 /* questions asked together */
+#define LIMIT_RBL_CACHE_ENTRIES 100000	 /* about 100 bytes each */
+#define LIMIT_RBL_TTL_SECONDS 86400	 /* longer TTLs are cut to a day */

@@ -1,0 +1,74 @@
+/* verdict.h - what a hook decided: data only.
+ *
+ * Lua never calls the MTA. A hook edits a struct verdict; milter/ turns it into libmilter
+ * calls, `mailhooks replay` prints it, tests compare it. A verdict belongs to one callback of
+ * one session; nothing here is synchronised. Everything in it is checked: header names are
+ * valid (RFC 5322 3.6.8), values hold no CR, LF (except as a fold) or NUL, addresses no
+ * control characters (R9, R10), so whoever applies it need not check again. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "common/list.h"
+#include "common/reply.h"
+
+enum verdict_action {
+	VERDICT_CONTINUE, /* also the answer when a hook is absent or failed with on_error=accept */
+	VERDICT_REPLY,	  /* refuse with .reply, a 4xx or 5xx code */
+	VERDICT_DISCARD,  /* accept and throw away */
+};
+
+enum header_op {
+	HEADER_INSERT, /* at position .index, 0 = before everything */
+	HEADER_APPEND, /* after the last one */
+	HEADER_CHANGE, /* the .index-th of that name, from 1 */
+	HEADER_DELETE, /* the .index-th of that name, from 1 */
+};
+
+struct header_change {
+	enum header_op op;
+	char *name, *value; /* value as it stands after the colon, first blank included; folds "\n" */
+	int index;
+};
+
+struct recipient_change {
+	bool add;
+	char *address;	  /* without angle brackets */
+	char *parameters; /* "NOTIFY=NEVER ORCPT=..." or NULL */
+};
+
+struct verdict {
+	enum verdict_action action;
+	struct reply reply; /* valid with VERDICT_REPLY */
+
+	struct header_change *headers; /* in the order of application */
+	size_t nheaders;
+	struct recipient_change *recipients;
+	size_t nrecipients;
+	char *sender;		 /* new envelope sender ("" = null sender), NULL = unchanged */
+	char *sender_parameters; /* with sender, may be NULL */
+	char *quarantine;	 /* reason, NULL = no */
+	char *body;		 /* replacement body with CRLF line ends, NULL = unchanged */
+	size_t body_size;
+};
+
+void verdict_init(struct verdict *);
+void verdict_reset(struct verdict *); /* frees everything, back to CONTINUE */
+
+/* Refuse. Codes below 400 are a bug of the caller and are ignored with a log line. The first
+ * refusal wins; a later one does not replace it. */
+void verdict_refuse(struct verdict *, const struct reply *);
+void verdict_refuse_text(struct verdict *, int code, const char *xcode, const char *text);
+void verdict_discard(struct verdict *);
+
+/* Each returns false, and changes nothing, when the value cannot be sent safely; *why then
+ * points to a constant text. The strings are copied. */
+bool verdict_header(struct verdict *, enum header_op, const char *name, int index,
+    const char *value, const char **why);
+bool verdict_recipient(struct verdict *, bool add, const char *address, const char *parameters,
+    const char **why);
+bool verdict_sender(struct verdict *, const char *address, const char *parameters,
+    const char **why);
+
+/* Text form, one change per line, for `mailhooks replay` and tests. malloc'ed. */
+char *verdict_describe(const struct verdict *);

@@ -1,0 +1,25 @@
+/* convert.h - private to lua-bindings/: values between scripts and the host.
+ *
+ * Rules of spec: VPOP3's examples write 1 and 0 for booleans, and in Lua 0 is true, so the host
+ * converts (nil = not given, numbers by value, "", "0", "false", "no", "off" = false). Numbers may
+ * come as numeric strings or integral floats. All functions may raise (l_). */
+#pragma once
+
+#include <lua.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "common/list.h"
+
+enum given { NOT_GIVEN, GIVEN, GIVEN_WRONG }; /* wrong: a type that cannot be converted */
+
+enum given l_to_bool(lua_State *L, int index, bool *out);
+enum given l_to_integer(lua_State *L, int index, int64_t *out);
+/* Strings stay owned by Lua; numbers are converted in place ("5.0" becomes "5"). */
+enum given l_to_string(lua_State *L, int index, const char **out, size_t *n);
+/* A sequence of strings, or one string (then split at line breaks). Entries of another type are
+ * skipped and make the answer GIVEN_WRONG. At most LIMIT_LIST_FROM_SCRIPT entries. */
+enum given l_to_list(lua_State *L, int index, struct strlist *out);
+
+void l_push_list(lua_State *L, const struct strlist *);
+/* Give the table at index a metatable that finds string keys whatever their ASCII case. */
+void l_ignore_key_case(lua_State *L, int index);

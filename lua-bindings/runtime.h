@@ -1,0 +1,83 @@
+/* runtime.h - private to lua-bindings/: one Lua state under control, and the only gate into it.
+ *
+ * runtime_call() is the only place that runs script code. Functions whose name starts with l_ may
+ * raise Lua errors (longjmp) and are called from inside the gate only; they must not hold
+ * resources that a longjmp would leak: userdata first, resource second. Nothing else raises.
+ *
+ * One thread at a time per runtime; which thread may change between calls. The runtime of a
+ * lua_State is found with runtime_of(), also from coroutines. */
+#pragma once
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "common/config.h"
+#include "common/log.h"
+
+#if LUA_VERSION_NUM != 504
+#error "mailhooks is written for Lua 5.4"
+#endif
+
+struct runtime;
+struct script_set;
+
+enum run_result {
+	RUN_OK,
+	RUN_ABSENT,	 /* no such function */
+	RUN_ERROR,	 /* the script raised an error */
+	RUN_DEADLINE,	 /* wall clock used up */
+	RUN_INSTRUCTIONS, /* VM instructions used up */
+	RUN_MEMORY,	 /* memory used up */
+};
+
+struct run_budget {
+	int64_t deadline_ms;  /* monotonic clock (runtime_clock_ms) */
+	int64_t instructions; /* 0 = unlimited */
+};
+
+/* One call of a script function. push leaves the arguments on the stack and returns their number;
+ * take finds nresults values at index first... Both run inside the gate and may raise. */
+struct run_call {
+	const char *function;
+	int (*l_push)(lua_State *L, void *arg);
+	void (*l_take)(lua_State *L, int first, int nresults, void *arg);
+	void *arg;
+};
+
+int64_t runtime_clock_ms(void);
+
+/* A new state with an empty environment. memory_bytes caps what scripts may allocate on top of
+ * what the prepared state itself needs. NULL when out of memory. */
+struct runtime *runtime_new(struct script_set *set, size_t memory_bytes);
+void runtime_free(struct runtime *);
+
+/* Begin a life: a fresh environment (all libraries, host tables, none of the globals of an earlier
+ * life). id is used for logging until runtime_end(). End drops every trace of the life. False:
+ * the state is unusable, free it. */
+bool runtime_begin(struct runtime *, const struct log_id *id);
+bool runtime_end(struct runtime *);
+
+/* Run a compiled chunk (bytecode of ours) in the environment; then calls of its functions. Errors
+ * are logged to LUAERRORS.LOG with traceback and as one line to the log; if error is given it gets
+ * the message. */
+enum run_result runtime_chunk(struct runtime *, const void *bytecode, size_t size, const char *name,
+    const struct run_budget *, char *error, size_t error_size);
+enum run_result runtime_call(struct runtime *, const struct run_call *, const struct run_budget *,
+    char *error, size_t error_size);
+/* The same gate for a C function that touches the environment without calling a script. */
+enum run_result runtime_inside(struct runtime *, void (*l_body)(lua_State *L, void *arg), void *arg);
+
+struct runtime *runtime_of(lua_State *L);
+const struct log_id *runtime_log_id(struct runtime *);
+struct script_set *runtime_set(struct runtime *);
+/* For helpers that wait: milliseconds left of the running call, 0 when over. A helper that
+ * finds none left raises through l_deadline(). */
+int runtime_left_ms(struct runtime *);
+_Noreturn void l_deadline(lua_State *L);
+/* For C loops driven by a script (pattern matching ...): account n units of work; raises when the
+ * instruction budget or the deadline is gone. */
+void l_work(lua_State *L, int64_t n);
+/* Push the environment table (the script's _G). */
+void l_push_env(lua_State *L);

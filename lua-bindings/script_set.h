@@ -1,0 +1,47 @@
+/* script_set.h - the administrator's scripts: one compiled, checked generation.
+ *
+ * A set is loaded whole or not at all: every script is read, compiled and run once in a throw-away
+ * instance (dry run), which also tells which hooks it defines. A loaded set is immutable and
+ * reference counted; sessions pin the one they started with. No Lua type appears here: this header is for
+ * milter/, policy/ and cli/. Thread-safe. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "common/config.h"
+
+enum script_id {
+	SCRIPT_SMTPSVR,
+	SCRIPT_COUNT,
+};
+
+struct script_set;
+
+/* Load every known script of cfg->scripts. NULL on failure with "file:line: ..." in error. Keeps a
+ * reference to cfg. An empty or missing script is no script; a missing directory is an error. */
+struct script_set *script_set_load(struct config *cfg, char *error, size_t size);
+struct script_set *script_set_ref(struct script_set *);
+void script_set_unref(struct script_set *);
+
+struct config *script_set_config(const struct script_set *); /* borrowed */
+unsigned script_set_generation(const struct script_set *);   /* 1, 2, ... in this process */
+bool script_set_has(const struct script_set *, enum script_id);
+const char *script_set_path(const struct script_set *, enum script_id); /* as found, or NULL */
+bool script_set_has_hook(const struct script_set *, enum script_id, const char *hook);
+/* Does any script file of the directory contain this identifier? Used to ask the MTA for no
+ * more than a script could use of what only a global variable shows (MaxLineLength ...). */
+bool script_set_mentions(const struct script_set *, const char *identifier);
+
+/* The set in force. publish() takes over the caller's reference and drops the one before. */
+struct script_set *script_set_current(void); /* a new reference; NULL before the first publish */
+void script_set_publish(struct script_set *);
+
+/* The last set that was published is kept below cfg->state_dir, so that a broken edit and a
+ * restart do not take the service down. name tells daemons apart. */
+bool script_set_keep(const struct script_set *, const char *name, char *error, size_t size);
+struct script_set *script_set_load_kept(struct config *cfg, const char *name, char *error,
+    size_t size);
+
+/* A "once per script" notice: true the first time for this key in this generation. For results
+ * that cannot be honoured, so that the log says it once and not for every session. */
+bool script_set_first(struct script_set *, const char *key);
