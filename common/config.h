@@ -6,13 +6,14 @@
  * with. config_ref() and config_unref() are thread-safe. */
 #pragma once
 
+#include "common/list.h"
+#include "common/log.h"
+#include "common/network.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
-#include "common/list.h"
-#include "common/log.h"
-#include "common/network.h"
 
 enum on_error { ON_ERROR_ACCEPT, ON_ERROR_TEMPFAIL, ON_ERROR_REJECT };
 enum rbl_action { RBL_ACTION_HEADER, RBL_ACTION_REJECT, RBL_ACTION_DISCARD, RBL_ACTION_REDIRECT };

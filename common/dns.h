@@ -5,9 +5,10 @@
  * for a while (breaker): calls then return at once with DNS_UNKNOWN. */
 #pragma once
 
+#include "common/list.h"
+
 #include <stddef.h>
 #include <stdint.h>
-#include "common/list.h"
 
 enum dns_status {
 	DNS_FOUND,   /* at least one record of the type asked for */

@@ -4,6 +4,8 @@
  * buffer; these few lines let callers write list->v[i] and have the compiler check it. */
 #include "common/list.h"
 
+#include "common/log.h"
+
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -11,7 +13,6 @@
 #include <string.h>
 #include <strings.h>
 #include <sysexits.h>
-#include "common/log.h"
 
 static _Noreturn void out_of_memory(size_t n)
 {

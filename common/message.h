@@ -6,11 +6,12 @@
  * Owned by one session; not synchronised. */
 #pragma once
 
+#include "common/list.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
-#include "common/list.h"
 
 struct message_options {
 	size_t memory;	       /* bytes kept in memory before the body is spilled */

@@ -4,10 +4,11 @@
  * types. Thread-safe. */
 #pragma once
 
-#include <stdbool.h>
-#include <stddef.h>
 #include "common/dns.h"
 #include "common/network.h"
+
+#include <stdbool.h>
+#include <stddef.h>
 
 struct rbl_hit {
 	char *zone;

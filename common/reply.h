@@ -4,9 +4,10 @@
  * smfi_setmlreply as observed. */
 #pragma once
 
+#include "common/limits.h"
+
 #include <stdbool.h>
 #include <stddef.h>
-#include "common/limits.h"
 
 enum reply_problem { /* bits; what had to be repaired, for one log line */
 	REPLY_CONTROL = 1 << 0,	  /* CR, LF, NUL or another control character inside a line */

@@ -7,10 +7,11 @@
  * control characters (R9, R10), so whoever applies it need not check again. */
 #pragma once
 
-#include <stdbool.h>
-#include <stddef.h>
 #include "common/list.h"
 #include "common/reply.h"
+
+#include <stdbool.h>
+#include <stddef.h>
 
 enum verdict_action {
 	VERDICT_CONTINUE, /* also the answer when a hook is absent or failed with on_error=accept */

@@ -5,10 +5,12 @@
  * come as numeric strings or integral floats. All functions may raise (l_). */
 #pragma once
 
+#include "common/list.h"
+
 #include <lua.h>
+
 #include <stdbool.h>
 #include <stdint.h>
-#include "common/list.h"
 
 enum given { NOT_GIVEN, GIVEN, GIVEN_WRONG }; /* wrong: a type that cannot be converted */
 

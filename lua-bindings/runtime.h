@@ -8,13 +8,15 @@
  * lua_State is found with runtime_of(), also from coroutines. */
 #pragma once
 
+#include "common/config.h"
+#include "common/log.h"
+
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
+
 #include <stdbool.h>
 #include <stdint.h>
-#include "common/config.h"
-#include "common/log.h"
 
 #if LUA_VERSION_NUM != 504
 #error "mailhooks is written for Lua 5.4"

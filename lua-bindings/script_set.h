@@ -6,9 +6,10 @@
  * milter/, policy/ and cli/. Thread-safe. */
 #pragma once
 
+#include "common/config.h"
+
 #include <stdbool.h>
 #include <stddef.h>
-#include "common/config.h"
 
 enum script_id {
 	SCRIPT_SMTPSVR,

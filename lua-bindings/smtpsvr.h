@@ -10,8 +10,6 @@
  * never at once). Every call is bounded in time by lua.command_ms. */
 #pragma once
 
-#include <stdbool.h>
-#include <stddef.h>
 #include "common/dns.h"
 #include "common/log.h"
 #include "common/message.h"
@@ -19,6 +17,9 @@
 #include "common/rbl.h"
 #include "common/verdict.h"
 #include "lua-bindings/script_set.h"
+
+#include <stdbool.h>
+#include <stddef.h>
 
 struct smtpsvr;
 
