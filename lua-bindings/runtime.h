@@ -10,6 +10,7 @@
 
 #include "common/config.h"
 #include "common/log.h"
+#include "lua-bindings/script_set.h"
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -23,7 +24,6 @@
 #endif
 
 struct runtime;
-struct script_set;
 
 enum run_result {
 	RUN_OK,
@@ -51,25 +51,38 @@ struct run_call {
 int64_t runtime_clock_ms(void);
 
 /* A new state with an empty environment. memory_bytes caps what scripts may allocate on top of
- * what the prepared state itself needs. NULL when out of memory. */
+ * what the prepared state itself needs. set is borrowed: whoever holds the runtime holds the set.
+ * NULL when out of memory. */
 struct runtime *runtime_new(struct script_set *set, size_t memory_bytes);
 void runtime_free(struct runtime *);
 
 /* Begin a life: a fresh environment (all libraries, host tables, none of the globals of an earlier
- * life). id is used for logging until runtime_end(). End drops every trace of the life. False:
- * the state is unusable, free it. */
+ * life). id is used for logging until runtime_end() and may be NULL. End drops every trace of the
+ * life. False: the state is unusable, free it. */
 bool runtime_begin(struct runtime *, const struct log_id *id);
 bool runtime_end(struct runtime *);
 
-/* Run a compiled chunk (bytecode of ours) in the environment; then calls of its functions. Errors
- * are logged to LUAERRORS.LOG with traceback and as one line to the log; if error is given it gets
- * the message. */
-enum run_result runtime_chunk(struct runtime *, const void *bytecode, size_t size, const char *name,
-    const struct run_budget *, char *error, size_t error_size);
+/* Run the top-level code of a script in the environment; then calls of its functions. Errors are
+ * logged to LUAERRORS.LOG with traceback and as one line to the log; error (may be NULL) gets the
+ * message. */
+enum run_result runtime_script(struct runtime *, enum script_id, const struct run_budget *,
+    char *error, size_t error_size);
 enum run_result runtime_call(struct runtime *, const struct run_call *, const struct run_budget *,
     char *error, size_t error_size);
-/* The same gate for a C function that touches the environment without calling a script. */
-enum run_result runtime_inside(struct runtime *, void (*l_body)(lua_State *L, void *arg), void *arg);
+/* The same gate for C code that touches the environment without calling a script function. */
+enum run_result runtime_inside(struct runtime *, void (*l_body)(lua_State *L, void *arg),
+    void *arg);
+/* Compile n bytes of source (text only) and give the bytecode, malloc'ed. False: error holds
+ * "name:line: what". */
+bool runtime_compile(struct runtime *, const char *source, size_t n, const char *name,
+    void **bytecode, size_t *size, char *error, size_t error_size);
+
+const char *run_result_text(enum run_result);
+
+/* A pool of prepared runtimes belongs to each script set (pool.c). acquire() gives one whose life has
+ * begun, or NULL when out of memory; release() ends the life and keeps the runtime for the next. */
+struct runtime *runtime_acquire(struct script_set *, const struct log_id *id);
+void runtime_release(struct runtime *);
 
 struct runtime *runtime_of(lua_State *L);
 const struct log_id *runtime_log_id(struct runtime *);
@@ -78,8 +91,11 @@ struct script_set *runtime_set(struct runtime *);
  * finds none left raises through l_deadline(). */
 int runtime_left_ms(struct runtime *);
 _Noreturn void l_deadline(lua_State *L);
-/* For C loops driven by a script (pattern matching ...): account n units of work; raises when the
- * instruction budget or the deadline is gone. */
+/* For C loops driven by a script (pattern matching ...): account n units of work, one unit being
+ * about one VM instruction; raises when the instruction budget or the deadline is gone. */
 void l_work(lua_State *L, int64_t n);
+/* This life opened something that must be closed with it (a file ...): runtime_end() then collects
+ * all garbage, so that the finaliser has run before the next life begins. */
+void runtime_note_resource(struct runtime *);
 /* Push the environment table (the script's _G). */
 void l_push_env(lua_State *L);

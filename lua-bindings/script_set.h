@@ -33,6 +33,16 @@ bool script_set_has_hook(const struct script_set *, enum script_id, const char *
  * more than a script could use of what only a global variable shows (MaxLineLength ...). */
 bool script_set_mentions(const struct script_set *, const char *identifier);
 
+/* Every *.lua file of the directory is part of the set, so that require() and dofile() of a sibling
+ * see the same generation. name is matched without regard to case; NULL when there is none. The
+ * text belongs to the set. */
+struct script_file {
+	char *name; /* as found, relative to the directory */
+	char *text;
+	size_t size;
+};
+const struct script_file *script_set_file(const struct script_set *, const char *name);
+
 /* The set in force. publish() takes over the caller's reference and drops the one before. */
 struct script_set *script_set_current(void); /* a new reference; NULL before the first publish */
 void script_set_publish(struct script_set *);

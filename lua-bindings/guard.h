@@ -1,0 +1,36 @@
+/* guard.h - private to lua-bindings/: what a script may spend: memory, instructions, time.
+ *
+ * The guard is the allocator of one lua_State and its count hook. Once a budget is gone the hook fires
+ * on every line, so a script that wraps itself in pcall() cannot swallow the error (measured: a hook
+ * that raises only once is swallowed). Not synchronised: one thread at a time per state. */
+#pragma once
+
+#include <lua.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum guard_spent { GUARD_NOTHING, GUARD_DEADLINE, GUARD_INSTRUCTIONS };
+
+struct guard {
+	size_t used, cap;     /* bytes; cap 0 = no limit (while the state is prepared) */
+	int64_t deadline_ms;  /* monotonic clock */
+	int64_t instructions; /* left of the running call */
+	enum guard_spent spent;
+	bool memory_refused; /* since guard_start() */
+};
+
+int64_t guard_clock_ms(void);
+void *guard_alloc(void *guard, void *old, size_t old_size, size_t new_size); /* a lua_Alloc */
+
+/* Begin a budget for the call that follows, and arm the hook on L. find gives the guard of any
+ * lua_State (a hook has no argument of its own). */
+void guard_start(struct guard *, lua_State *L, int64_t deadline_ms, int64_t instructions);
+void guard_stop(struct guard *);
+/* Account n units of work done in C; raises when the budget is gone. */
+void l_guard_work(lua_State *L, struct guard *, int64_t n);
+_Noreturn void l_guard_raise(lua_State *L, struct guard *, enum guard_spent);
+
+/* Supplied by runtime.c. */
+struct guard *guard_of(lua_State *L);

@@ -1,0 +1,430 @@
+/* runtime.c - see runtime.h: the life of one Lua state and the only lua_pcall of the project. */
+#include "lua-bindings/runtime.h"
+
+#include "common/limits.h"
+#include "lua-bindings/guard.h"
+#include "lua-bindings/luaout.h"
+#include "lua-bindings/sandbox.h"
+#include "lua-bindings/script_set_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define KEEP_GARBAGE_BYTES (64 * 1024) /* more than this left by a life is collected at its end */
+
+struct runtime {
+	lua_State *L;
+	struct script_set *set;
+	struct guard guard;
+	size_t memory_bytes; /* cap on top of base */
+	size_t base;	     /* bytes used by the prepared state */
+	const struct log_id *id;
+	const char *script, *hook; /* running now, for messages */
+	bool resources;		   /* this life opened something */
+};
+
+/* keys of the registry */
+static const char env_key, chunk_keys[SCRIPT_COUNT];
+
+/* What runs inside lua_pcall, and how it went. */
+struct gate {
+	void (*l_body)(lua_State *L, struct gate *);
+	void *arg;
+	bool absent;
+};
+
+int64_t runtime_clock_ms(void)
+{
+	return guard_clock_ms();
+}
+
+struct runtime *runtime_of(lua_State *L)
+{
+	struct runtime *rt;
+
+	memcpy(&rt, lua_getextraspace(L), sizeof rt); /* Lua copies it to every coroutine */
+	return rt;
+}
+
+struct guard *guard_of(lua_State *L)
+{
+	return &runtime_of(L)->guard;
+}
+
+const struct log_id *runtime_log_id(struct runtime *rt)
+{
+	return rt->id;
+}
+
+struct script_set *runtime_set(struct runtime *rt)
+{
+	return rt->set;
+}
+
+int runtime_left_ms(struct runtime *rt)
+{
+	int64_t left = rt->guard.deadline_ms - guard_clock_ms();
+
+	if (left <= 0 || rt->guard.spent != GUARD_NOTHING)
+		return 0;
+	return left > INT32_MAX ? INT32_MAX : (int)left;
+}
+
+_Noreturn void l_deadline(lua_State *L)
+{
+	l_guard_raise(L, guard_of(L), GUARD_DEADLINE);
+}
+
+void l_work(lua_State *L, int64_t n)
+{
+	l_guard_work(L, guard_of(L), n);
+}
+
+void runtime_note_resource(struct runtime *rt)
+{
+	rt->resources = true;
+}
+
+void l_push_env(lua_State *L)
+{
+	lua_rawgetp(L, LUA_REGISTRYINDEX, &env_key);
+}
+
+const char *run_result_text(enum run_result r)
+{
+	static const char *const text[] = {
+		[RUN_OK] = "done",
+		[RUN_ABSENT] = "no such function",
+		[RUN_ERROR] = "script error",
+		[RUN_DEADLINE] = "time budget used up",
+		[RUN_INSTRUCTIONS] = "instruction budget used up",
+		[RUN_MEMORY] = "memory budget used up",
+	};
+
+	return text[r];
+}
+
+/* Message handler: the error as text with a traceback; never raises by itself. */
+static int l_traceback(lua_State *L)
+{
+	const char *text = lua_tostring(L, 1);
+
+	if (text == NULL) {
+		if (luaL_callmeta(L, 1, "__tostring") && lua_type(L, -1) == LUA_TSTRING)
+			text = lua_tostring(L, -1);
+		else
+			text = lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
+	}
+	luaL_traceback(L, L, text, 1);
+	return 1;
+}
+
+static int l_gate(lua_State *L)
+{
+	struct gate *g = lua_touserdata(L, 1);
+
+	g->l_body(L, g);
+	return 0;
+}
+
+static enum run_result classify(const struct runtime *rt, int status)
+{
+	if (rt->guard.spent == GUARD_DEADLINE)
+		return RUN_DEADLINE;
+	if (rt->guard.spent == GUARD_INSTRUCTIONS)
+		return RUN_INSTRUCTIONS;
+	if (status == LUA_OK)
+		return RUN_OK;
+	if (status == LUA_ERRMEM || (status == LUA_ERRERR && rt->guard.memory_refused))
+		return RUN_MEMORY;
+	return RUN_ERROR;
+}
+
+/* First line of the message to error and the log, everything to LUAERRORS.LOG. */
+static void report(struct runtime *rt, enum run_result result, char *error, size_t size)
+{
+	lua_State *L = rt->L;
+	const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+	int first;
+
+	if (text == NULL || result == RUN_MEMORY)
+		text = run_result_text(result);
+	first = (int)strcspn(text, "\n");
+	if (error != NULL)
+		snprintf(error, size, "%.*s", first, text);
+	luaout_error(rt->id, rt->script, rt->hook, text);
+	log_error(rt->id, "script %s, %s: %.*s", rt->script, rt->hook, first, text);
+}
+
+static enum run_result enter(struct runtime *rt, struct gate *g, const struct run_budget *budget,
+    char *error, size_t error_size)
+{
+	lua_State *L = rt->L;
+	enum run_result result;
+	int status;
+
+	if (error != NULL && error_size > 0)
+		error[0] = '\0';
+	lua_settop(L, 0);
+	if (budget != NULL)
+		guard_start(&rt->guard, L, budget->deadline_ms,
+		    budget->instructions > 0 ? budget->instructions : INT64_MAX);
+	lua_pushcfunction(L, l_traceback); /* neither push allocates */
+	lua_pushcfunction(L, l_gate);
+	lua_pushlightuserdata(L, g);
+	status = lua_pcall(L, 1, 0, 1);
+	result = classify(rt, status);
+	if (result != RUN_OK)
+		report(rt, result, error, error_size);
+	guard_stop(&rt->guard);
+	rt->guard.spent = GUARD_NOTHING;
+	lua_settop(L, 0);
+	return g->absent ? RUN_ABSENT : result;
+}
+
+/* ---- calls ---- */
+
+static void l_call_body(lua_State *L, struct gate *g)
+{
+	const struct run_call *call = g->arg;
+	int base, n;
+
+	l_push_env(L);
+	lua_getfield(L, -1, call->function);
+	if (!lua_isfunction(L, -1)) {
+		g->absent = true;
+		return;
+	}
+	base = lua_gettop(L);
+	n = call->l_push != NULL ? call->l_push(L, call->arg) : 0;
+	lua_call(L, n, LUA_MULTRET);
+	if (call->l_take != NULL) {
+		int nresults = lua_gettop(L) - base + 1;
+
+		luaL_checkstack(L, 20, "results of a hook");
+		call->l_take(L, base, nresults, call->arg);
+	}
+}
+
+enum run_result runtime_call(struct runtime *rt, const struct run_call *call,
+    const struct run_budget *budget, char *error, size_t error_size)
+{
+	struct gate g = { .l_body = l_call_body, .arg = (void *)call };
+
+	rt->hook = call->function;
+	return enter(rt, &g, budget, error, error_size);
+}
+
+struct inside {
+	void (*l_body)(lua_State *L, void *arg);
+	void *arg;
+};
+
+static void l_inside_body(lua_State *L, struct gate *g)
+{
+	struct inside *in = g->arg;
+
+	in->l_body(L, in->arg);
+}
+
+enum run_result runtime_inside(struct runtime *rt, void (*l_body)(lua_State *L, void *arg),
+    void *arg)
+{
+	struct inside in = { l_body, arg };
+	struct gate g = { .l_body = l_inside_body, .arg = &in };
+
+	rt->hook = "(host)";
+	return enter(rt, &g, NULL, NULL, 0);
+}
+
+/* ---- scripts ---- */
+
+/* The compiled main function is loaded once per state; each life gives it its environment. */
+static void l_script_body(lua_State *L, struct gate *g)
+{
+	enum script_id id = *(enum script_id *)g->arg;
+	const struct script *script = script_set_script(runtime_of(L)->set, id);
+
+	if (script->bytecode == NULL) {
+		g->absent = true;
+		return;
+	}
+	if (lua_rawgetp(L, LUA_REGISTRYINDEX, &chunk_keys[id]) != LUA_TFUNCTION) {
+		lua_pop(L, 1);
+		if (luaL_loadbufferx(L, script->bytecode, script->size, script->name, "b") != LUA_OK)
+			lua_error(L);
+		lua_pushvalue(L, -1);
+		lua_rawsetp(L, LUA_REGISTRYINDEX, &chunk_keys[id]);
+	}
+	l_push_env(L);
+	lua_setupvalue(L, -2, 1); /* the first upvalue of a main function is _ENV */
+	lua_call(L, 0, 0);
+}
+
+enum run_result runtime_script(struct runtime *rt, enum script_id id,
+    const struct run_budget *budget, char *error, size_t error_size)
+{
+	struct gate g = { .l_body = l_script_body, .arg = &id };
+
+	rt->script = script_set_script(rt->set, id)->label;
+	rt->hook = "main chunk";
+	return enter(rt, &g, budget, error, error_size);
+}
+
+struct compile {
+	const char *source, *name;
+	size_t n;
+	char *bytecode;
+	size_t size, cap;
+	bool failed;
+};
+
+static int dump_writer(lua_State *L, const void *p, size_t n, void *arg)
+{
+	struct compile *c = arg;
+
+	(void)L;
+	if (n > c->cap - c->size) {
+		size_t cap = 2 * (c->size + n);
+		char *grown = realloc(c->bytecode, cap);
+
+		if (grown == NULL)
+			return 1;
+		c->bytecode = grown;
+		c->cap = cap;
+	}
+	memcpy(c->bytecode + c->size, p, n);
+	c->size += n;
+	return 0;
+}
+
+static void l_compile_body(lua_State *L, struct gate *g)
+{
+	struct compile *c = g->arg;
+
+	if (luaL_loadbufferx(L, c->source, c->n, c->name, "t") != LUA_OK)
+		lua_error(L);
+	c->failed = lua_dump(L, dump_writer, c, 0) != 0;
+}
+
+/* Files written by editors of old may begin with a UTF-8 byte order mark or a #! line. */
+static void skip_prefix(struct compile *c)
+{
+	if (c->n >= 3 && memcmp(c->source, "\xEF\xBB\xBF", 3) == 0) {
+		c->source += 3;
+		c->n -= 3;
+	}
+	if (c->n > 0 && c->source[0] == '#') {
+		size_t line = strcspn(c->source, "\r\n"); /* the line end stays: line numbers */
+
+		c->source += line;
+		c->n -= line;
+	}
+}
+
+bool runtime_compile(struct runtime *rt, const char *source, size_t n, const char *name,
+    void **bytecode, size_t *size, char *error, size_t error_size)
+{
+	struct compile c = { .source = source, .n = n, .name = name };
+	struct gate g = { .l_body = l_compile_body, .arg = &c };
+
+	skip_prefix(&c);
+	rt->script = name[0] == '@' ? name + 1 : name;
+	rt->hook = "compile";
+	if (enter(rt, &g, NULL, error, error_size) != RUN_OK || c.failed) {
+		if (c.failed)
+			snprintf(error, error_size, "%s: out of memory", rt->script);
+		free(c.bytecode);
+		return false;
+	}
+	*bytecode = c.bytecode;
+	*size = c.size;
+	return true;
+}
+
+/* ---- life ---- */
+
+static void l_prepare_body(lua_State *L, struct gate *g)
+{
+	(void)g;
+	l_sandbox_prepare(L);
+}
+
+static void l_begin_body(lua_State *L, struct gate *g)
+{
+	(void)g;
+	lua_createtable(L, 0, 64);
+	lua_pushvalue(L, -1);
+	lua_rawsetp(L, LUA_REGISTRYINDEX, &env_key);
+	l_sandbox_open(L);
+}
+
+static void l_end_body(lua_State *L, struct gate *g)
+{
+	const struct runtime *rt = g->arg;
+
+	lua_pushnil(L);
+	lua_rawsetp(L, LUA_REGISTRYINDEX, &env_key);
+	if (rt->resources || rt->guard.used > rt->base + KEEP_GARBAGE_BYTES)
+		lua_gc(L, LUA_GCCOLLECT);
+}
+
+struct runtime *runtime_new(struct script_set *set, size_t memory_bytes)
+{
+	struct runtime *rt = calloc(1, sizeof *rt);
+	struct gate g = { .l_body = l_prepare_body };
+
+	if (rt == NULL)
+		return NULL;
+	rt->set = set;
+	rt->memory_bytes = memory_bytes;
+	rt->script = rt->hook = "(preparation)";
+	guard_stop(&rt->guard);
+	rt->L = lua_newstate(guard_alloc, &rt->guard);
+	if (rt->L == NULL) {
+		free(rt);
+		return NULL;
+	}
+	memcpy(lua_getextraspace(rt->L), &rt, sizeof rt);
+	if (enter(rt, &g, NULL, NULL, 0) != RUN_OK) {
+		runtime_free(rt);
+		return NULL;
+	}
+	rt->base = rt->guard.used;
+	return rt;
+}
+
+void runtime_free(struct runtime *rt)
+{
+	if (rt == NULL)
+		return;
+	rt->guard.cap = 0;
+	lua_close(rt->L);
+	free(rt);
+}
+
+bool runtime_begin(struct runtime *rt, const struct log_id *id)
+{
+	struct gate g = { .l_body = l_begin_body };
+
+	rt->id = id;
+	rt->resources = false;
+	rt->script = rt->hook = "(begin)";
+	rt->guard.cap = 0;
+	if (enter(rt, &g, NULL, NULL, 0) != RUN_OK)
+		return false;
+	rt->guard.cap = rt->base + rt->memory_bytes;
+	return true;
+}
+
+bool runtime_end(struct runtime *rt)
+{
+	struct gate g = { .l_body = l_end_body, .arg = rt };
+	bool fine;
+
+	rt->script = rt->hook = "(end)";
+	rt->guard.cap = 0;
+	fine = enter(rt, &g, NULL, NULL, 0) == RUN_OK;
+	rt->id = NULL;
+	return fine;
+}

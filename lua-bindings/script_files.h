@@ -1,0 +1,23 @@
+/* script_files.h - private to lua-bindings/: the *.lua files of a script directory, read whole. */
+#pragma once
+
+#include "lua-bindings/script_set.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct script_files {
+	struct script_file *v;
+	size_t n;
+};
+
+/* Read every *.lua file (any case) of directory and of its subdirectories one level down
+ * ("<username>/user_redirect.lua"). False: error names the file and the cause. */
+bool script_files_read(struct script_files *, const char *directory, char *error, size_t size);
+void script_files_free(struct script_files *);
+/* By name relative to the directory, ASCII case ignored; the exact spelling wins. */
+const struct script_file *script_files_find(const struct script_files *, const char *name);
+bool script_files_mention(const struct script_files *, const char *identifier);
+/* Write all files below directory, which is replaced as a whole. */
+bool script_files_write(const struct script_files *, const char *directory, char *error,
+    size_t size);

@@ -1,0 +1,281 @@
+/* script_set.c - see script_set.h. Loading: read all files, compile the known scripts, run each once in a
+ * throw-away state (dry run), note which hooks exist, work out what the MTA must be asked for. */
+#include "lua-bindings/script_set.h"
+
+#include "common/list.h"
+#include "lua-bindings/runtime.h"
+#include "lua-bindings/script_files.h"
+#include "lua-bindings/script_set_private.h"
+#include "lua-bindings/smtpsvr.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct script_set {
+	atomic_int refs;
+	struct config *config;
+	char *directory;
+	unsigned generation;
+	struct script_files files;
+	struct script scripts[SCRIPT_COUNT];
+	struct smtpsvr_needs needs;
+	struct runtime_pool *pool;
+	pthread_mutex_t lock;	/* of notices */
+	struct strlist notices; /* keys that script_set_first() has seen */
+};
+
+static const struct script_definition *const definitions[SCRIPT_COUNT] = {
+	[SCRIPT_SMTPSVR] = &smtpsvr_definition,
+};
+
+static pthread_mutex_t current_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct script_set *current;
+static atomic_uint generations;
+
+static size_t count_hooks(const struct script_definition *d)
+{
+	size_t n = 0;
+
+	while (d->hooks[n] != NULL)
+		n++;
+	return n;
+}
+
+static void l_note_hooks(lua_State *L, void *arg)
+{
+	struct script *s = arg;
+	const struct script_definition *d = s->definition;
+
+	l_push_env(L);
+	for (size_t i = 0; d->hooks[i] != NULL; i++) {
+		lua_getfield(L, -1, d->hooks[i]);
+		s->hooks[i] = lua_isfunction(L, -1);
+		lua_pop(L, 1);
+	}
+}
+
+static bool dry_run(struct script_set *set, enum script_id id, char *error, size_t size)
+{
+	const struct config *c = set->config;
+	struct script *s = &set->scripts[id];
+	struct runtime *rt = runtime_new(set, c->lua.memory_bytes);
+	struct run_budget budget = { runtime_clock_ms() + c->lua.hook_ms, c->lua.instructions };
+	bool fine = rt != NULL && runtime_begin(rt, NULL);
+
+	snprintf(error, size, "out of memory");
+	if (fine && s->definition->l_sample != NULL)
+		fine = runtime_inside(rt, s->definition->l_sample, set->config) == RUN_OK;
+	if (fine)
+		fine = runtime_script(rt, id, &budget, error, size) == RUN_OK;
+	if (fine)
+		fine = runtime_inside(rt, l_note_hooks, s) == RUN_OK;
+	if (fine)
+		runtime_end(rt);
+	runtime_free(rt);
+	return fine;
+}
+
+static bool is_blank(const struct script_file *f)
+{
+	return strspn(f->text, " \t\r\n\v\f") == f->size;
+}
+
+static bool load_script(struct script_set *set, enum script_id id, char *error, size_t size)
+{
+	const struct script_definition *d = definitions[id];
+	const struct script_file *f = script_files_find(&set->files, d->file);
+	struct script *s = &set->scripts[id];
+	char why[1024] = "";
+	struct runtime *rt;
+	bool fine = false;
+
+	s->definition = d;
+	s->label = xstrdup(f != NULL ? f->name : d->file);
+	s->hooks = xcalloc(count_hooks(d) + 1, sizeof(bool));
+	if (f == NULL || is_blank(f)) /* VPOP3: emptying a script is how one removes it */
+		return true;
+	s->path = xasprintf("%s/%s", set->directory, f->name);
+	s->name = xasprintf("@%s", f->name);
+	rt = runtime_new(set, set->config->lua.memory_bytes);
+	if (rt != NULL)
+		fine = runtime_compile(rt, f->text, f->size, s->name, &s->bytecode, &s->size, why,
+		    sizeof why);
+	runtime_free(rt);
+	if (fine)
+		fine = dry_run(set, id, why, sizeof why);
+	if (!fine)
+		snprintf(error, size, "%s/%s", set->directory, why);
+	return fine;
+}
+
+static void set_free(struct script_set *set)
+{
+	runtime_pool_free(set->pool);
+	for (int i = 0; i < SCRIPT_COUNT; i++) {
+		free(set->scripts[i].path);
+		free(set->scripts[i].label);
+		free(set->scripts[i].name);
+		free(set->scripts[i].bytecode);
+		free(set->scripts[i].hooks);
+	}
+	script_files_free(&set->files);
+	strlist_clear(&set->notices);
+	pthread_mutex_destroy(&set->lock);
+	free(set->directory);
+	config_unref(set->config);
+	free(set);
+}
+
+static struct script_set *load_from(struct config *cfg, const char *directory, char *error,
+    size_t size)
+{
+	struct script_set *set = xcalloc(1, sizeof *set);
+	bool fine;
+
+	atomic_init(&set->refs, 1);
+	pthread_mutex_init(&set->lock, NULL);
+	set->config = config_ref(cfg);
+	set->directory = xstrdup(directory);
+	set->pool = runtime_pool_new(cfg->lua.idle_instances);
+	fine = script_files_read(&set->files, directory, error, size);
+	for (int i = 0; fine && i < SCRIPT_COUNT; i++)
+		fine = load_script(set, (enum script_id)i, error, size);
+	if (!fine) {
+		set_free(set);
+		return NULL;
+	}
+	set->generation = atomic_fetch_add(&generations, 1) + 1;
+	smtpsvr_needs(set, &set->needs);
+	return set;
+}
+
+struct script_set *script_set_load(struct config *cfg, char *error, size_t size)
+{
+	return load_from(cfg, cfg->scripts, error, size);
+}
+
+struct script_set *script_set_ref(struct script_set *set)
+{
+	atomic_fetch_add(&set->refs, 1);
+	return set;
+}
+
+void script_set_unref(struct script_set *set)
+{
+	if (set != NULL && atomic_fetch_sub(&set->refs, 1) == 1)
+		set_free(set);
+}
+
+struct config *script_set_config(const struct script_set *set)
+{
+	return set->config;
+}
+
+unsigned script_set_generation(const struct script_set *set)
+{
+	return set->generation;
+}
+
+bool script_set_has(const struct script_set *set, enum script_id id)
+{
+	return set->scripts[id].bytecode != NULL;
+}
+
+const char *script_set_path(const struct script_set *set, enum script_id id)
+{
+	return set->scripts[id].path;
+}
+
+const struct script *script_set_script(const struct script_set *set, enum script_id id)
+{
+	return &set->scripts[id];
+}
+
+const struct smtpsvr_needs *script_set_needs(const struct script_set *set)
+{
+	return &set->needs;
+}
+
+struct runtime_pool *script_set_pool(const struct script_set *set)
+{
+	return set->pool;
+}
+
+bool script_set_has_hook(const struct script_set *set, enum script_id id, const char *hook)
+{
+	const struct script_definition *d = definitions[id];
+
+	for (size_t i = 0; d->hooks[i] != NULL; i++)
+		if (strcmp(d->hooks[i], hook) == 0)
+			return set->scripts[id].hooks[i];
+	return false;
+}
+
+bool script_set_mentions(const struct script_set *set, const char *identifier)
+{
+	return script_files_mention(&set->files, identifier);
+}
+
+const struct script_file *script_set_file(const struct script_set *set, const char *name)
+{
+	return script_files_find(&set->files, name);
+}
+
+struct script_set *script_set_current(void)
+{
+	struct script_set *set;
+
+	pthread_mutex_lock(&current_lock);
+	set = current != NULL ? script_set_ref(current) : NULL;
+	pthread_mutex_unlock(&current_lock);
+	return set;
+}
+
+void script_set_publish(struct script_set *set)
+{
+	struct script_set *before;
+
+	pthread_mutex_lock(&current_lock);
+	before = current;
+	current = set;
+	pthread_mutex_unlock(&current_lock);
+	script_set_unref(before);
+}
+
+static char *kept_directory(const struct config *cfg, const char *name)
+{
+	return xasprintf("%s/scripts.%s", cfg->state_dir, name);
+}
+
+bool script_set_keep(const struct script_set *set, const char *name, char *error, size_t size)
+{
+	char *directory = kept_directory(set->config, name);
+	bool fine = script_files_write(&set->files, directory, error, size);
+
+	free(directory);
+	return fine;
+}
+
+struct script_set *script_set_load_kept(struct config *cfg, const char *name, char *error,
+    size_t size)
+{
+	char *directory = kept_directory(cfg, name);
+	struct script_set *set = load_from(cfg, directory, error, size);
+
+	free(directory);
+	return set;
+}
+
+bool script_set_first(struct script_set *set, const char *key)
+{
+	bool first;
+
+	pthread_mutex_lock(&set->lock);
+	first = !strlist_has(&set->notices, key);
+	if (first)
+		strlist_add(&set->notices, key);
+	pthread_mutex_unlock(&set->lock);
+	return first;
+}

@@ -1,0 +1,38 @@
+/* script_set_private.h - private to lua-bindings/: the inside of a script set. */
+#pragma once
+
+#include "lua-bindings/script_set.h"
+
+#include <stddef.h>
+
+struct lua_State;
+struct script_definition;
+struct smtpsvr_needs;
+
+struct script {
+	char *path;	/* of the file, NULL = no script */
+	char *label;	/* file name for messages, never NULL */
+	char *name;	/* chunk name, "@" + file name */
+	void *bytecode; /* NULL = no script */
+	size_t size;
+	bool *hooks; /* parallel to definition->hooks */
+	const struct script_definition *definition;
+};
+
+const struct script *script_set_script(const struct script_set *, enum script_id);
+const struct smtpsvr_needs *script_set_needs(const struct script_set *);
+
+/* One script that mailhooks knows: its file, its hooks, and what its top-level code finds. */
+struct script_definition {
+	const char *file;
+	const char *const *hooks; /* NULL-terminated */
+	/* set the documented globals to sample values for the dry run */
+	void (*l_sample)(struct lua_State *L, void *config);
+};
+
+extern const struct script_definition smtpsvr_definition;
+
+/* The pool of the set (pool.c): prepared runtimes nobody uses. */
+struct runtime_pool *runtime_pool_new(int most);
+void runtime_pool_free(struct runtime_pool *);
+struct runtime_pool *script_set_pool(const struct script_set *);
