@@ -1,8 +1,10 @@
 /* log.h - the log: syslog or standard error, one line per event.
  *
  * Every line carries the session id and, once known, the queue id of a struct log_id. Whatever
- * the arguments contain, control characters (C0, C1, DEL) and invalid UTF-8 are escaped and
- * the line is cut at LIMIT_LOG_LINE_BYTES, so no peer can forge or split a line (R19).
+ * the arguments contain, control characters (C0, C1, DEL; line separators and marks that turn
+ * the reading direction) and invalid UTF-8 are escaped and the line is cut at
+ * LIMIT_LOG_LINE_BYTES, so no peer can forge or split a line (R19). Escapes are \t \n \r, \xNN for
+ * each byte of anything else, and \\ for a backslash, so that a text can be read back.
  * Thread-safe. Never put foreign text into the format argument (R2; the compiler checks). */
 #pragma once
 
@@ -19,12 +21,13 @@ struct log_id {
 };
 
 /* program must stay valid. facility is a syslog facility number. Call once, before threads. */
-void log_open(const char *program, enum log_target, enum log_format, int facility,
-    enum log_level least);
+void log_open(
+    const char *program, enum log_target, enum log_format, int facility, enum log_level least);
 void log_reopen(void); /* after SIGUSR1: closes and opens the syslog connection */
 enum log_level log_least(void);
 
-/* id may be NULL. bug: a broken invariant of ours; error: an administrator must act;
+/* id may be NULL. bug: a broken invariant of ours (builds with MAILHOOKS_ABORT_ON_BUG abort, unless
+ * log_capture() listens); error: an administrator must act;
  * warn: something could not be honoured; info: what happened to mail; debug: for developers. */
 void log_bug(const struct log_id *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void log_error(const struct log_id *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -38,7 +41,8 @@ _Noreturn void log_fatal(int status, const char *fmt, ...) __attribute__((format
 /* Escape n bytes of s as described above into out (size bytes, always terminated); returns the
  * length written. Exposed for files that are not the log (LUAERRORS.LOG) and for tests. */
 size_t log_escape(char *out, size_t size, const char *s, size_t n);
-/* The same text as a JSON string body (without quotes): valid JSON for any input bytes. */
+/* The same escaped text as a JSON string body (without quotes): valid JSON for any input bytes,
+ * and safe on a terminal after decoding. */
 size_t log_escape_json(char *out, size_t size, const char *s, size_t n);
 
 /* A test's ear: called with every finished line instead of writing it. NULL restores. */
