@@ -11,6 +11,8 @@
 #define LIMIT_HEADER_NAME_BYTES 998	 /* RFC 5322 2.1.1 */
 #define LIMIT_HEADER_VALUE_BYTES 60000	 /* Postfix cuts header values there (observed) */
 #define LIMIT_HEADERS 20000		 /* header fields kept of one message */
+#define LIMIT_HEADERS_BYTES (16u << 20)	 /* of them; Postfix bounds each field, not their sum */
+#define LIMIT_COMMAND_BYTES 16384	 /* kept of the argument of one MAIL or RCPT command */
 #define LIMIT_HEADER_CHANGES 1000	 /* header changes that one script may ask for a message */
 #define LIMIT_MACROS_PER_STAGE 40	 /* Sendmail breaks the session above 50 (trap T9) */
 
@@ -21,11 +23,24 @@
 #define LIMIT_LIST_FROM_SCRIPT 10000	 /* entries read from a list that a script returns */
 #define LIMIT_STRING_FROM_SCRIPT (1u << 20) /* bytes read from a string that a script returns */
 
+/* Configuration */
+#define LIMIT_CONFIG_BYTES (1u << 20)	 /* one file; a big one has some 20 KiB */
+#define LIMIT_CONFIG_VALUE_BYTES 2000	 /* one value */
+#define LIMIT_CONFIG_TITLE_BYTES 64	 /* name of a service */
+
 /* Logging */
 #define LIMIT_LOG_LINE_BYTES 2048	 /* one line before it is cut; syslog takes 8 KiB at most */
 
 /* DNS */
 #define LIMIT_DNS_NAME_BYTES 253	 /* RFC 1035 2.3.4, as text */
 #define LIMIT_DNS_PARALLEL 64		 /* questions asked together */
+#define LIMIT_DNS_SERVERS 8		 /* c-ares reports 16 sockets: UDP and TCP of each server */
+#define LIMIT_DNS_MESSAGE_BYTES 16384	 /* of an answer that is read; real ones stay below 4 KiB */
+#define LIMIT_DNS_RECORDS 512		 /* in the answer section of one message */
+#define LIMIT_DNS_CHAIN 10		 /* CNAME records followed in one answer */
+#define LIMIT_DNS_IDLE_CHANNELS 16	 /* c-ares channels kept for reuse, some 120 KiB each */
 #define LIMIT_RBL_CACHE_ENTRIES 100000	 /* about 100 bytes each */
 #define LIMIT_RBL_TTL_SECONDS 86400	 /* longer TTLs are cut to a day */
+#define LIMIT_RBL_ZONES 1000		 /* zones whose health is remembered; scripts may name any */
+#define LIMIT_RBL_ZONE_FAILURES 5	 /* failures in a row after which a zone is skipped ... */
+#define LIMIT_RBL_ZONE_SKIP_MS 60000	 /* ... for this long */

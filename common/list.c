@@ -46,6 +46,15 @@ void *xrealloc(void *old, size_t n)
 	return p;
 }
 
+void *xgrow(void *v, size_t n, size_t size)
+{
+	if ((n & (n - 1)) != 0)
+		return v;
+	if (n > SIZE_MAX / 2 / size)
+		out_of_memory(SIZE_MAX);
+	return xrealloc(v, (n ? 2 * n : 1) * size);
+}
+
 char *xstrdup(const char *s)
 {
 	return xstrndup(s, strlen(s));

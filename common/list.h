@@ -31,6 +31,9 @@ void strlist_clear(struct strlist *);
 void *xmalloc(size_t n);
 void *xcalloc(size_t n, size_t size);
 void *xrealloc(void *, size_t n);
+/* v, an array of n elements, with room for one more: doubled whenever n is a power of two, so the
+ * caller need not keep a capacity. */
+void *xgrow(void *v, size_t n, size_t size);
 char *xstrdup(const char *);
 char *xstrndup(const char *, size_t n);
 char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

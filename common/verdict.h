@@ -2,9 +2,11 @@
  *
  * Lua never calls the MTA. A hook edits a struct verdict; milter/ turns it into libmilter
  * calls, `mailhooks replay` prints it, tests compare it. A verdict belongs to one callback of
- * one session; nothing here is synchronised. Everything in it is checked: header names are
- * valid (RFC 5322 3.6.8), values hold no CR, LF (except as a fold) or NUL, addresses no
- * control characters (R9, R10), so whoever applies it need not check again. */
+ * one session; nothing here is synchronised. Everything in it was checked by outgoing.h when it was
+ * put in: header names are valid (RFC 5322 3.6.8), values hold no CR, LF (except as a fold) or NUL,
+ * addresses no control characters, a body only CR LF line ends (R9, R10), so whoever applies it
+ * need not check again. What a hook got from Lua may hold a NUL: refuse it before it becomes a C
+ * string. */
 #pragma once
 
 #include "common/list.h"
@@ -28,14 +30,16 @@ enum header_op {
 
 struct header_change {
 	enum header_op op;
-	char *name, *value; /* value as it stands after the colon, first blank included; folds "\n" */
+	char *name;
+	char *value; /* as it stands after the colon, first blank included; folds "\n"; NULL: delete
+		      */
 	int index;
 };
 
 struct recipient_change {
 	bool add;
 	char *address;	  /* without angle brackets */
-	char *parameters; /* "NOTIFY=NEVER ORCPT=..." or NULL */
+	char *parameters; /* "NOTIFY=NEVER ORCPT=..." or NULL; only with add */
 };
 
 struct verdict {
@@ -57,19 +61,31 @@ void verdict_init(struct verdict *);
 void verdict_reset(struct verdict *); /* frees everything, back to CONTINUE */
 
 /* Refuse. Codes below 400 are a bug of the caller and are ignored with a log line. The first
- * refusal wins; a later one does not replace it. */
+ * refusal wins; a later one does not replace it. A refusal wins over a discard, whatever their
+ * order: the sender then learns what happened to the mail. */
 void verdict_refuse(struct verdict *, const struct reply *);
 void verdict_refuse_text(struct verdict *, int code, const char *xcode, const char *text);
 void verdict_discard(struct verdict *);
 
 /* Each returns false, and changes nothing, when the value cannot be sent safely; *why then
- * points to a constant text. The strings are copied. */
+ * points to a constant text. The strings are copied. index and value are ignored where the
+ * operation has none; parameters may be NULL or "". A later sender or body replaces the earlier
+ * one. */
 bool verdict_header(struct verdict *, enum header_op, const char *name, int index,
     const char *value, const char **why);
-bool verdict_recipient(struct verdict *, bool add, const char *address, const char *parameters,
-    const char **why);
-bool verdict_sender(struct verdict *, const char *address, const char *parameters,
-    const char **why);
+bool verdict_recipient(
+    struct verdict *, bool add, const char *address, const char *parameters, const char **why);
+bool verdict_sender(
+    struct verdict *, const char *address, const char *parameters, const char **why);
+bool verdict_body(struct verdict *, const void *bytes, size_t n, const char **why);
+/* The reason is cleaned and cut like the text of a reply; without one there is a default. */
+void verdict_quarantine(struct verdict *, const char *reason);
 
-/* Text form, one change per line, for `mailhooks replay` and tests. malloc'ed. */
+/* Text form for `mailhooks replay` and tests, foreign bytes escaped, malloc'ed. The first line is
+ * "continue", "discard" or "reply 550 5.7.1 text / next line"; then one line per change:
+ *   header insert 0 X-Name: value     (append, change N, delete N likewise)
+ *   recipient add <a@b> NOTIFY=NEVER  (or: remove)
+ *   sender <a@b> RET=HDRS
+ *   quarantine reason
+ *   body 123 bytes */
 char *verdict_describe(const struct verdict *);
