@@ -44,3 +44,42 @@
 #define LIMIT_RBL_ZONES 1000		 /* zones whose health is remembered; scripts may name any */
 #define LIMIT_RBL_ZONE_FAILURES 5	 /* failures in a row after which a zone is skipped ... */
 #define LIMIT_RBL_ZONE_SKIP_MS 60000	 /* ... for this long */
+
+/* Store */
+#define LIMIT_STORE_CONNECTIONS 64	 /* of one handle to one server or file */
+#define LIMIT_STORE_EVENT_BYTES 255	 /* key of an attempt */
+#define LIMIT_STORE_KEY_BYTES 512	 /* longer keys are replaced by their SHA-256 digest */
+#define LIMIT_STORE_TEXT_BYTES 4096	 /* one field of an attempt, hold or message, then clipped */
+#define LIMIT_STORE_RECIPIENTS 1000	 /* kept of one attempt or message ... */
+#define LIMIT_STORE_RECIPIENTS_BYTES 65536 /* ... and their texts together */
+#define LIMIT_STORE_VALUE_BYTES (1u << 20) /* one setting; as LIMIT_STRING_FROM_SCRIPT */
+#define LIMIT_STORE_SETTINGS 10000	 /* names of one user */
+#define LIMIT_STORE_HOLDS 10000		 /* in one list */
+#define LIMIT_STORE_HOP_MESSAGES 1000	 /* messages looked at for one next hop */
+#define LIMIT_STORE_SCAN 100000		 /* attempts whose text is compared for one count */
+#define LIMIT_STORE_PAGE 50		 /* attempts fetched at once; keeps a reply far below its bound */
+#define LIMIT_STORE_TRIM 16		 /* old entries removed by one write, so that none is slow */
+#define LIMIT_STORE_RATE_WINDOWS 8	 /* windows of one limit */
+#define LIMIT_STORE_RATE_COUNT (1ull << 50) /* exact in the doubles of Redis's Lua */
+#define LIMIT_STORE_PERIOD_MS (3660ll * 86400000) /* ten years: longest window or retention */
+
+/* Redis */
+#define LIMIT_REDIS_REPLY_BYTES (16u << 20) /* one reply; our largest real ones stay below 5 MiB */
+#define LIMIT_REDIS_REPLY_ELEMENTS 65536 /* of one array in it (R13) */
+#define LIMIT_REDIS_HOSTS 64		 /* named in one URL */
+#define LIMIT_REDIS_NODES 1024		 /* of a cluster; Redis itself advises at most 1000 */
+#define LIMIT_REDIS_REDIRECTS 8		 /* MOVED and ASK followed for one call */
+
+/* MIME */
+#define LIMIT_MIME_SECTIONS 1000	 /* of one message; the longest digests have some hundred */
+#define LIMIT_MIME_DEPTH 32		 /* sections inside each other; ten bounces of bounces make 20 */
+#define LIMIT_MIME_FIELD_BYTES 16384	 /* kept of one Content-* field; four long file names */
+#define LIMIT_MIME_FIELD_ITEMS 64	 /* parameters and encoded words of it that are decoded */
+#define LIMIT_MIME_BOUNDARY_BYTES 998	 /* a line (RFC 5322 2.1.1); RFC 2046 allows 70 */
+#define LIMIT_MIME_NAME_BYTES 1024	 /* of a decoded file name; file systems stop at 255 characters */
+#define LIMIT_MIME_ATTACHMENTS 1000	 /* of one message */
+#define LIMIT_TNEF_BYTES (40u << 20)	 /* looked into in memory; what 50 MB hold in base64 */
+#define LIMIT_TNEF_FILES 1000		 /* of one TNEF stream, embedded messages included */
+#define LIMIT_TNEF_DEPTH 5		 /* messages embedded in messages */
+#define LIMIT_BINHEX_FILE_BYTES (100u << 20) /* run lengths make 64 of one; larger is no mail */
+#define LIMIT_BINHEX_MESSAGE_BYTES (256u << 20) /* of all BinHex files of a message: a second */
