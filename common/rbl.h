@@ -36,5 +36,5 @@ void rbl_result_clear(struct rbl_result *);
 /* Is addr, or the client's host name, matched by a whitelist entry? Entries: address, network
  * ("192.0.2.0/24"), address with wildcards ("192.0.2.*"), host name with wildcards
  * ("*.example.com"); ASCII case ignored; `*` any run, `?` one character. */
-bool rbl_whitelisted(const struct strlist *whitelist, const struct ip_address *addr,
-    const char *hostname);
+bool rbl_whitelisted(
+    const struct strlist *whitelist, const struct ip_address *addr, const char *hostname);
