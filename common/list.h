@@ -13,16 +13,16 @@ struct strlist {
 	size_t n, cap;
 };
 
-#define STRLIST_INIT                                                                               \
-	{                                                                                          \
-		NULL, 0, 0                                                                         \
+#define STRLIST_INIT       \
+	{                  \
+		NULL, 0, 0 \
 	}
 
 void strlist_add(struct strlist *, const char *);
 void strlist_addn(struct strlist *, const char *, size_t n);
 void strlist_copy(struct strlist *to, const struct strlist *from); /* replaces what `to` held */
 void strlist_remove(struct strlist *, size_t i);
-bool strlist_has(const struct strlist *, const char *);	     /* byte for byte */
+bool strlist_has(const struct strlist *, const char *);	       /* byte for byte */
 bool strlist_has_nocase(const struct strlist *, const char *); /* ASCII case folded */
 void strlist_clear(struct strlist *);
 

@@ -1,23 +1,16 @@
 /* guard.c - see guard.h.
  *
- * The interval of the count hook is a compromise: at 1000 instructions a hook call costs about 1 % of
- * a tight loop, and a loop overruns its deadline by some microseconds only. */
+ * The interval of the count hook is a compromise: at 1000 instructions a hook call costs about 1 %
+ * of a tight loop, and a loop overruns its deadline by some microseconds only. */
 #include "lua-bindings/guard.h"
+
+#include "common/clock.h"
 
 #include <lauxlib.h>
 
 #include <stdlib.h>
-#include <time.h>
 
 #define HOOK_INTERVAL 1000 /* VM instructions between two looks at the clock */
-
-int64_t guard_clock_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 void *guard_alloc(void *arg, void *old, size_t old_size, size_t new_size)
 {
@@ -87,7 +80,7 @@ void l_guard_work(lua_State *L, struct guard *g, int64_t n)
 	g->instructions -= n;
 	if (g->instructions < 0)
 		l_guard_raise(L, g, GUARD_INSTRUCTIONS);
-	if (guard_clock_ms() >= g->deadline_ms)
+	if (clock_ms() >= g->deadline_ms)
 		l_guard_raise(L, g, GUARD_DEADLINE);
 }
 

@@ -1,8 +1,8 @@
 /* guard.h - private to lua-bindings/: what a script may spend: memory, instructions, time.
  *
- * The guard is the allocator of one lua_State and its count hook. Once a budget is gone the hook fires
- * on every line, so a script that wraps itself in pcall() cannot swallow the error (measured: a hook
- * that raises only once is swallowed). Not synchronised: one thread at a time per state. */
+ * The guard is the allocator of one lua_State and its count hook. Once a budget is gone the hook
+ * fires on every line, so a script that wraps itself in pcall() cannot swallow the error (measured:
+ * a hook that raises only once is swallowed). Not synchronised: one thread at a time per state. */
 #pragma once
 
 #include <lua.h>
@@ -21,7 +21,6 @@ struct guard {
 	bool memory_refused; /* since guard_start() */
 };
 
-int64_t guard_clock_ms(void);
 void *guard_alloc(void *guard, void *old, size_t old_size, size_t new_size); /* a lua_Alloc */
 
 /* Begin a budget for the call that follows, and arm the hook on L. find gives the guard of any

@@ -1,7 +1,7 @@
 /* pool.c - prepared Lua states of one script set, so that a connection costs microseconds.
  *
- * A state that comes back is handed out again only after runtime_end() dropped everything of its life.
- * Thread-safe: the lock covers the list only, never Lua. */
+ * A state that comes back is handed out again only after runtime_end() dropped everything of its
+ * life. Thread-safe: the lock covers the list only, never Lua. */
 #include "common/list.h"
 #include "lua-bindings/runtime.h"
 #include "lua-bindings/script_set_private.h"

@@ -1,6 +1,7 @@
 /* runtime.c - see runtime.h: the life of one Lua state and the only lua_pcall of the project. */
 #include "lua-bindings/runtime.h"
 
+#include "common/clock.h"
 #include "common/limits.h"
 #include "lua-bindings/guard.h"
 #include "lua-bindings/luaout.h"
@@ -33,11 +34,6 @@ struct gate {
 	bool absent;
 };
 
-int64_t runtime_clock_ms(void)
-{
-	return guard_clock_ms();
-}
-
 struct runtime *runtime_of(lua_State *L)
 {
 	struct runtime *rt;
@@ -63,7 +59,7 @@ struct script_set *runtime_set(struct runtime *rt)
 
 int runtime_left_ms(struct runtime *rt)
 {
-	int64_t left = rt->guard.deadline_ms - guard_clock_ms();
+	int64_t left = rt->guard.deadline_ms - clock_ms();
 
 	if (left <= 0 || rt->guard.spent != GUARD_NOTHING)
 		return 0;
@@ -93,12 +89,12 @@ void l_push_env(lua_State *L)
 const char *run_result_text(enum run_result r)
 {
 	static const char *const text[] = {
-		[RUN_OK] = "done",
-		[RUN_ABSENT] = "no such function",
-		[RUN_ERROR] = "script error",
-		[RUN_DEADLINE] = "time budget used up",
-		[RUN_INSTRUCTIONS] = "instruction budget used up",
-		[RUN_MEMORY] = "memory budget used up",
+	    [RUN_OK] = "done",
+	    [RUN_ABSENT] = "no such function",
+	    [RUN_ERROR] = "script error",
+	    [RUN_DEADLINE] = "time budget used up",
+	    [RUN_INSTRUCTIONS] = "instruction budget used up",
+	    [RUN_MEMORY] = "memory budget used up",
 	};
 
 	return text[r];
@@ -113,7 +109,8 @@ static int l_traceback(lua_State *L)
 		if (luaL_callmeta(L, 1, "__tostring") && lua_type(L, -1) == LUA_TSTRING)
 			text = lua_tostring(L, -1);
 		else
-			text = lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
+			text =
+			    lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
 	}
 	luaL_traceback(L, L, text, 1);
 	return 1;
@@ -209,7 +206,7 @@ static void l_call_body(lua_State *L, struct gate *g)
 enum run_result runtime_call(struct runtime *rt, const struct run_call *call,
     const struct run_budget *budget, char *error, size_t error_size)
 {
-	struct gate g = { .l_body = l_call_body, .arg = (void *)call };
+	struct gate g = {.l_body = l_call_body, .arg = (void *)call};
 
 	rt->hook = call->function;
 	return enter(rt, &g, budget, error, error_size);
@@ -227,11 +224,11 @@ static void l_inside_body(lua_State *L, struct gate *g)
 	in->l_body(L, in->arg);
 }
 
-enum run_result runtime_inside(struct runtime *rt, void (*l_body)(lua_State *L, void *arg),
-    void *arg)
+enum run_result runtime_inside(
+    struct runtime *rt, void (*l_body)(lua_State *L, void *arg), void *arg)
 {
-	struct inside in = { l_body, arg };
-	struct gate g = { .l_body = l_inside_body, .arg = &in };
+	struct inside in = {l_body, arg};
+	struct gate g = {.l_body = l_inside_body, .arg = &in};
 
 	rt->hook = "(host)";
 	return enter(rt, &g, NULL, NULL, 0);
@@ -251,7 +248,8 @@ static void l_script_body(lua_State *L, struct gate *g)
 	}
 	if (lua_rawgetp(L, LUA_REGISTRYINDEX, &chunk_keys[id]) != LUA_TFUNCTION) {
 		lua_pop(L, 1);
-		if (luaL_loadbufferx(L, script->bytecode, script->size, script->name, "b") != LUA_OK)
+		if (luaL_loadbufferx(L, script->bytecode, script->size, script->name, "b") !=
+		    LUA_OK)
 			lua_error(L);
 		lua_pushvalue(L, -1);
 		lua_rawsetp(L, LUA_REGISTRYINDEX, &chunk_keys[id]);
@@ -264,7 +262,7 @@ static void l_script_body(lua_State *L, struct gate *g)
 enum run_result runtime_script(struct runtime *rt, enum script_id id,
     const struct run_budget *budget, char *error, size_t error_size)
 {
-	struct gate g = { .l_body = l_script_body, .arg = &id };
+	struct gate g = {.l_body = l_script_body, .arg = &id};
 
 	rt->script = script_set_script(rt->set, id)->label;
 	rt->hook = "main chunk";
@@ -325,8 +323,8 @@ static void skip_prefix(struct compile *c)
 bool runtime_compile(struct runtime *rt, const char *source, size_t n, const char *name,
     void **bytecode, size_t *size, char *error, size_t error_size)
 {
-	struct compile c = { .source = source, .n = n, .name = name };
-	struct gate g = { .l_body = l_compile_body, .arg = &c };
+	struct compile c = {.source = source, .n = n, .name = name};
+	struct gate g = {.l_body = l_compile_body, .arg = &c};
 
 	skip_prefix(&c);
 	rt->script = name[0] == '@' ? name + 1 : name;
@@ -372,7 +370,7 @@ static void l_end_body(lua_State *L, struct gate *g)
 struct runtime *runtime_new(struct script_set *set, size_t memory_bytes)
 {
 	struct runtime *rt = calloc(1, sizeof *rt);
-	struct gate g = { .l_body = l_prepare_body };
+	struct gate g = {.l_body = l_prepare_body};
 
 	if (rt == NULL)
 		return NULL;
@@ -405,7 +403,7 @@ void runtime_free(struct runtime *rt)
 
 bool runtime_begin(struct runtime *rt, const struct log_id *id)
 {
-	struct gate g = { .l_body = l_begin_body };
+	struct gate g = {.l_body = l_begin_body};
 
 	rt->id = id;
 	rt->resources = false;
@@ -419,7 +417,7 @@ bool runtime_begin(struct runtime *rt, const struct log_id *id)
 
 bool runtime_end(struct runtime *rt)
 {
-	struct gate g = { .l_body = l_end_body, .arg = rt };
+	struct gate g = {.l_body = l_end_body, .arg = rt};
 	bool fine;
 
 	rt->script = rt->hook = "(end)";

@@ -27,15 +27,15 @@ struct runtime;
 
 enum run_result {
 	RUN_OK,
-	RUN_ABSENT,	 /* no such function */
-	RUN_ERROR,	 /* the script raised an error */
-	RUN_DEADLINE,	 /* wall clock used up */
+	RUN_ABSENT,	  /* no such function */
+	RUN_ERROR,	  /* the script raised an error */
+	RUN_DEADLINE,	  /* wall clock used up */
 	RUN_INSTRUCTIONS, /* VM instructions used up */
-	RUN_MEMORY,	 /* memory used up */
+	RUN_MEMORY,	  /* memory used up */
 };
 
 struct run_budget {
-	int64_t deadline_ms;  /* monotonic clock (runtime_clock_ms) */
+	int64_t deadline_ms;  /* monotonic clock (clock.h) */
 	int64_t instructions; /* 0 = unlimited */
 };
 
@@ -47,8 +47,6 @@ struct run_call {
 	void (*l_take)(lua_State *L, int first, int nresults, void *arg);
 	void *arg;
 };
-
-int64_t runtime_clock_ms(void);
 
 /* A new state with an empty environment. memory_bytes caps what scripts may allocate on top of
  * what the prepared state itself needs. set is borrowed: whoever holds the runtime holds the set.
@@ -65,13 +63,13 @@ bool runtime_end(struct runtime *);
 /* Run the top-level code of a script in the environment; then calls of its functions. Errors are
  * logged to LUAERRORS.LOG with traceback and as one line to the log; error (may be NULL) gets the
  * message. */
-enum run_result runtime_script(struct runtime *, enum script_id, const struct run_budget *,
-    char *error, size_t error_size);
+enum run_result runtime_script(
+    struct runtime *, enum script_id, const struct run_budget *, char *error, size_t error_size);
 enum run_result runtime_call(struct runtime *, const struct run_call *, const struct run_budget *,
     char *error, size_t error_size);
 /* The same gate for C code that touches the environment without calling a script function. */
-enum run_result runtime_inside(struct runtime *, void (*l_body)(lua_State *L, void *arg),
-    void *arg);
+enum run_result runtime_inside(
+    struct runtime *, void (*l_body)(lua_State *L, void *arg), void *arg);
 /* Compile n bytes of source (text only) and give the bytecode, malloc'ed. False: error holds
  * "name:line: what". */
 bool runtime_compile(struct runtime *, const char *source, size_t n, const char *name,
@@ -79,8 +77,9 @@ bool runtime_compile(struct runtime *, const char *source, size_t n, const char 
 
 const char *run_result_text(enum run_result);
 
-/* A pool of prepared runtimes belongs to each script set (pool.c). acquire() gives one whose life has
- * begun, or NULL when out of memory; release() ends the life and keeps the runtime for the next. */
+/* A pool of prepared runtimes belongs to each script set (pool.c). acquire() gives one whose life
+ * has begun, or NULL when out of memory; release() ends the life and keeps the runtime for the
+ * next. */
 struct runtime *runtime_acquire(struct script_set *, const struct log_id *id);
 void runtime_release(struct runtime *);
 

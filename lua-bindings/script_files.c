@@ -1,5 +1,5 @@
-/* script_files.c - see script_files.h. A file is read through one descriptor, so what is checked is what is
- * run; only regular files count. Not synchronised. */
+/* script_files.c - see script_files.h. A file is read through one descriptor, so what is checked is
+ * what is run; only regular files count. Not synchronised. */
 #include "lua-bindings/script_files.h"
 
 #include "common/limits.h"
@@ -50,7 +50,7 @@ static bool read_fd(int fd, struct script_file *f, char *error, size_t size)
 static bool add(struct script_files *files, int dir, const char *prefix, const char *name,
     char *error, size_t size)
 {
-	struct script_file f = { .name = xasprintf("%s%s", prefix, name) };
+	struct script_file f = {.name = xasprintf("%s%s", prefix, name)};
 	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	char why[200] = "";
 	struct stat st;
@@ -127,7 +127,7 @@ bool script_files_read(struct script_files *files, const char *directory, char *
 {
 	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	*files = (struct script_files){ 0 };
+	*files = (struct script_files){0};
 	if (fd < 0) {
 		snprintf(error, size,
 		    "scripts = \"%s\": %s; create the directory or set `scripts` to the right one",
@@ -150,7 +150,7 @@ void script_files_free(struct script_files *files)
 		free(files->v[i].text);
 	}
 	free(files->v);
-	*files = (struct script_files){ 0 };
+	*files = (struct script_files){0};
 }
 
 const struct script_file *script_files_find(const struct script_files *files, const char *name)
@@ -175,8 +175,8 @@ static bool mentions(const struct script_file *f, const char *identifier)
 {
 	size_t n = strlen(identifier);
 
-	for (const char *p = f->text; (p = memmem(p, f->size - (size_t)(p - f->text), identifier, n));
-	     p += n) {
+	for (const char *p = f->text;
+	     (p = memmem(p, f->size - (size_t)(p - f->text), identifier, n)); p += n) {
 		bool starts = p == f->text || !is_word((unsigned char)p[-1]);
 
 		if (starts && !is_word((unsigned char)p[n])) /* text ends in NUL */
@@ -240,8 +240,8 @@ static void remove_tree(const char *directory, int depth)
 	rmdir(directory);
 }
 
-bool script_files_write(const struct script_files *files, const char *directory, char *error,
-    size_t size)
+bool script_files_write(
+    const struct script_files *files, const char *directory, char *error, size_t size)
 {
 	char *fresh = xasprintf("%s.new", directory), *old = xasprintf("%s.old", directory);
 	bool fine;
@@ -252,7 +252,8 @@ bool script_files_write(const struct script_files *files, const char *directory,
 		fine = write_file(fresh, &files->v[i]);
 	if (fine) {
 		remove_tree(old, 1);
-		fine = (rename(directory, old) == 0 || errno == ENOENT) && rename(fresh, directory) == 0;
+		fine = (rename(directory, old) == 0 || errno == ENOENT) &&
+		       rename(fresh, directory) == 0;
 	}
 	if (!fine)
 		snprintf(error, size, "cannot keep a copy of the scripts in %s: %s", directory,

@@ -19,5 +19,5 @@ void script_files_free(struct script_files *);
 const struct script_file *script_files_find(const struct script_files *, const char *name);
 bool script_files_mention(const struct script_files *, const char *identifier);
 /* Write all files below directory, which is replaced as a whole. */
-bool script_files_write(const struct script_files *, const char *directory, char *error,
-    size_t size);
+bool script_files_write(
+    const struct script_files *, const char *directory, char *error, size_t size);

@@ -1,12 +1,14 @@
-/* script_set.c - see script_set.h. Loading: read all files, compile the known scripts, run each once in a
- * throw-away state (dry run), note which hooks exist, work out what the MTA must be asked for. */
+/* script_set.c - see script_set.h. Loading: read all files, compile the known scripts, run each
+ * once in a throw-away state (dry run), note which hooks exist, work out what the MTA must be asked
+ * for. */
 #include "lua-bindings/script_set.h"
 
+#include "common/clock.h"
 #include "common/list.h"
 #include "lua-bindings/runtime.h"
 #include "lua-bindings/script_files.h"
 #include "lua-bindings/script_set_private.h"
-#include "lua-bindings/smtpsvr.h"
+#include "lua-bindings/smtpsvr_private.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -27,7 +29,7 @@ struct script_set {
 };
 
 static const struct script_definition *const definitions[SCRIPT_COUNT] = {
-	[SCRIPT_SMTPSVR] = &smtpsvr_definition,
+    [SCRIPT_SMTPSVR] = &smtpsvr_definition,
 };
 
 static pthread_mutex_t current_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -61,7 +63,7 @@ static bool dry_run(struct script_set *set, enum script_id id, char *error, size
 	const struct config *c = set->config;
 	struct script *s = &set->scripts[id];
 	struct runtime *rt = runtime_new(set, c->lua.memory_bytes);
-	struct run_budget budget = { runtime_clock_ms() + c->lua.hook_ms, c->lua.instructions };
+	struct run_budget budget = {clock_ms() + c->lua.hook_ms, c->lua.instructions};
 	bool fine = rt != NULL && runtime_begin(rt, NULL);
 
 	snprintf(error, size, "out of memory");
@@ -100,8 +102,8 @@ static bool load_script(struct script_set *set, enum script_id id, char *error, 
 	s->name = xasprintf("@%s", f->name);
 	rt = runtime_new(set, set->config->lua.memory_bytes);
 	if (rt != NULL)
-		fine = runtime_compile(rt, f->text, f->size, s->name, &s->bytecode, &s->size, why,
-		    sizeof why);
+		fine = runtime_compile(
+		    rt, f->text, f->size, s->name, &s->bytecode, &s->size, why, sizeof why);
 	runtime_free(rt);
 	if (fine)
 		fine = dry_run(set, id, why, sizeof why);
@@ -128,8 +130,8 @@ static void set_free(struct script_set *set)
 	free(set);
 }
 
-static struct script_set *load_from(struct config *cfg, const char *directory, char *error,
-    size_t size)
+static struct script_set *load_from(
+    struct config *cfg, const char *directory, char *error, size_t size)
 {
 	struct script_set *set = xcalloc(1, sizeof *set);
 	bool fine;
@@ -147,7 +149,7 @@ static struct script_set *load_from(struct config *cfg, const char *directory, c
 		return NULL;
 	}
 	set->generation = atomic_fetch_add(&generations, 1) + 1;
-	smtpsvr_needs(set, &set->needs);
+	needs_from_set(set, &set->needs);
 	return set;
 }
 
@@ -258,8 +260,8 @@ bool script_set_keep(const struct script_set *set, const char *name, char *error
 	return fine;
 }
 
-struct script_set *script_set_load_kept(struct config *cfg, const char *name, char *error,
-    size_t size)
+struct script_set *script_set_load_kept(
+    struct config *cfg, const char *name, char *error, size_t size)
 {
 	char *directory = kept_directory(cfg, name);
 	struct script_set *set = load_from(cfg, directory, error, size);

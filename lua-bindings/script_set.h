@@ -2,8 +2,8 @@
  *
  * A set is loaded whole or not at all: every script is read, compiled and run once in a throw-away
  * instance (dry run), which also tells which hooks it defines. A loaded set is immutable and
- * reference counted; sessions pin the one they started with. No Lua type appears here: this header is for
- * milter/, policy/ and cli/. Thread-safe. */
+ * reference counted; sessions pin the one they started with. No Lua type appears here: this header
+ * is for milter/, policy/ and cli/. Thread-safe. */
 #pragma once
 
 #include "common/config.h"
@@ -50,8 +50,8 @@ void script_set_publish(struct script_set *);
 /* The last set that was published is kept below cfg->state_dir, so that a broken edit and a
  * restart do not take the service down. name tells daemons apart. */
 bool script_set_keep(const struct script_set *, const char *name, char *error, size_t size);
-struct script_set *script_set_load_kept(struct config *cfg, const char *name, char *error,
-    size_t size);
+struct script_set *script_set_load_kept(
+    struct config *cfg, const char *name, char *error, size_t size);
 
 /* A "once per script" notice: true the first time for this key in this generation. For results
  * that cannot be honoured, so that the log says it once and not for every session. */

@@ -2,12 +2,12 @@
  *
  * Events go in (connect, HELO, MAIL ...), a struct verdict comes out. Which hooks run at which
  * event, what their results mean, and what our own decisions on the script's global variables are
- * (AuthenticationRequired, AllowedUsers, RBL, message size ...) is decided here and nowhere else, so it is the
- * same for the milter, for `mailhooks replay` and for tests. Source: VPOP3 manual, SMTP server
- * script; readings of its gaps are marked [R] in doc/hooks-smtpsvr.md.
+ * (AuthenticationRequired, AllowedUsers, RBL, message size ...) is decided here and nowhere else,
+ * so it is the same for the milter, for `mailhooks replay` and for tests. Source: VPOP3 manual,
+ * SMTP server script; readings of its gaps are marked [R] in doc/hooks-smtpsvr.md.
  *
- * A session belongs to one caller at a time (callbacks of one session may come on different threads,
- * never at once). Every call is bounded in time by lua.command_ms. */
+ * A session belongs to one caller at a time (callbacks of one session may come on different
+ * threads, never at once). Every call is bounded in time by lua.command_ms. */
 #pragma once
 
 #include "common/dns.h"
@@ -30,14 +30,17 @@ struct smtpsvr_needs {
 	bool unknown, headers, body, body_stored, end_reply;
 	bool header_changes, recipient_changes, sender_changes;
 };
-void smtpsvr_needs(struct script_set *, struct smtpsvr_needs *);
+/* Worked out when the set was loaded; belongs to the set. */
+const struct smtpsvr_needs *smtpsvr_needs(const struct script_set *);
 
 struct smtpsvr_client {
 	struct ip_address address;
 	const char *hostname;	 /* as the MTA resolved it, or NULL */
 	const char *daemon_name; /* {daemon_name} or NULL */
 	const char *listen;	 /* milter address the session came in on */
-	bool local_submission;	 /* not SMTP: refusals wait for the end of the message */
+	/* Not SMTP (sendmail(1) into Postfix): refusals wait for the end of the message; a
+	 * recipient refused earlier would leave the message in maildrop for ever (observed). */
+	bool local_submission;
 };
 
 struct smtpsvr_tls {
@@ -52,8 +55,8 @@ void smtpsvr_close(struct smtpsvr *); /* runs End(), frees; NULL is fine */
 
 /* Each event fills *v, which the caller has initialised and resets afterwards. */
 void smtpsvr_connect(struct smtpsvr *, const struct smtpsvr_client *, struct verdict *v);
-void smtpsvr_helo(struct smtpsvr *, const char *name, bool esmtp, const struct smtpsvr_tls *,
-    struct verdict *v);
+void smtpsvr_helo(
+    struct smtpsvr *, const char *name, bool esmtp, const struct smtpsvr_tls *, struct verdict *v);
 /* argv as libmilter gives it: the address with or without <>, then ESMTP parameters. */
 void smtpsvr_mail(struct smtpsvr *, char **argv, const char *auth_user, struct verdict *v);
 /* remote: the MTA is going to send this recipient's mail to another host. */
@@ -62,8 +65,10 @@ void smtpsvr_data(struct smtpsvr *, struct verdict *v);
 void smtpsvr_header(struct smtpsvr *, const char *name, const char *value, struct verdict *v);
 void smtpsvr_body(struct smtpsvr *, const void *bytes, size_t n, struct verdict *v);
 void smtpsvr_end_of_message(struct smtpsvr *, struct verdict *v);
-void smtpsvr_abort(struct smtpsvr *); /* the message in progress is gone; runs DoRSET() if one was */
+void smtpsvr_abort(
+    struct smtpsvr *); /* the message in progress is gone; runs DoRSET() if one was */
 void smtpsvr_unknown(struct smtpsvr *, const char *line, struct verdict *v);
 
-/* The reply that refuses this whole session, or NULL. For MTAs that lose a reply given at connect. */
+/* The reply that refuses this whole session, or NULL. For MTAs that lose a reply given at connect.
+ */
 const struct reply *smtpsvr_refusal(const struct smtpsvr *);

@@ -1,9 +1,9 @@
 /* smtpsvr_globals.c - the global variables that VPOP3 documents for smtpsvr.lua.
  *
- * One table says name, type, direction and place of each. Values go in when the host changed them and
- * come back after every hook, so whatever a script assigns takes effect on our next decision. Sources:
- * VPOP3 manual (SMTP server global variables), the vendor's wiki for those of version 5 and later;
- * the types of the RBL* group are our reading. */
+ * One table says name, type, direction and place of each. Values go in when the host changed them
+ * and come back after every hook, so whatever a script assigns takes effect on our next decision.
+ * Sources: VPOP3 manual (SMTP server global variables), the vendor's wiki for those of version 5
+ * and later; the types of the RBL* group are our reading. */
 #include "common/limits.h"
 #include "common/list.h"
 #include "lua-bindings/convert.h"
@@ -28,27 +28,27 @@ struct global {
 #define AT(member) offsetof(struct smtpsvr_globals, member)
 
 static const struct global globals[] = {
-	{ "IPAddress", G_STRING, AT(ip_address), GLOBALS_SESSION, false },
-	{ "ValidClientAddress", G_BOOL, AT(valid_client), GLOBALS_SESSION, true },
-	{ "LocalClientAddress", G_BOOL, AT(local_client), GLOBALS_SESSION, true },
-	{ "AuthenticationRequired", G_BOOL, AT(auth_required), GLOBALS_SESSION, true },
-	{ "AllowedUsers", G_STRING, AT(allowed_users), GLOBALS_SESSION, true },
-	{ "CheckRBL", G_BOOL, AT(check_rbl), GLOBALS_SESSION, true },
-	{ "RBLServers", G_LIST, AT(rbl_servers), GLOBALS_SESSION, true },
-	{ "RBLWhitelist", G_LIST, AT(rbl_whitelist), GLOBALS_SESSION, true },
-	{ "RBLCheckAllServers", G_BOOL, AT(rbl_check_all), GLOBALS_SESSION, true },
-	{ "RBLFound", G_BOOL, AT(rbl_found), GLOBALS_SESSION | GLOBALS_RBL, true },
-	{ "RBLBlackhole", G_BOOL, AT(rbl_blackhole), GLOBALS_SESSION | GLOBALS_RBL, true },
-	{ "RBLAccept", G_BOOL, AT(rbl_accept), GLOBALS_SESSION | GLOBALS_RBL, true },
-	{ "RBLRedirect", G_STRING, AT(rbl_redirect), GLOBALS_SESSION | GLOBALS_RBL, true },
-	{ "RBLRejectMessage", G_STRING, AT(rbl_reject_message), GLOBALS_SESSION | GLOBALS_RBL, true },
-	{ "RBLHeader", G_STRING, AT(rbl_header), GLOBALS_SESSION | GLOBALS_RBL, true },
-	{ "MaxLineLength", G_INTEGER, AT(max_line_length), GLOBALS_SESSION, true },
-	{ "AddUserAddresses", G_BOOL, AT(add_user_addresses), GLOBALS_SESSION, true },
-	{ "ServerID", G_INTEGER, AT(server_id), GLOBALS_SESSION, false },
-	{ "ServerName", G_STRING, AT(server_name), GLOBALS_SESSION, false },
-	{ "Encryption", G_BOOL, AT(encryption), GLOBALS_SESSION | GLOBALS_TLS, false },
-	{ "EncryptionDetails", G_STRING, AT(encryption_details), GLOBALS_SESSION | GLOBALS_TLS, false },
+    {"IPAddress", G_STRING, AT(ip_address), GLOBALS_SESSION, false},
+    {"ValidClientAddress", G_BOOL, AT(valid_client), GLOBALS_SESSION, true},
+    {"LocalClientAddress", G_BOOL, AT(local_client), GLOBALS_SESSION, true},
+    {"AuthenticationRequired", G_BOOL, AT(auth_required), GLOBALS_SESSION, true},
+    {"AllowedUsers", G_STRING, AT(allowed_users), GLOBALS_SESSION, true},
+    {"CheckRBL", G_BOOL, AT(check_rbl), GLOBALS_SESSION, true},
+    {"RBLServers", G_LIST, AT(rbl_servers), GLOBALS_SESSION, true},
+    {"RBLWhitelist", G_LIST, AT(rbl_whitelist), GLOBALS_SESSION, true},
+    {"RBLCheckAllServers", G_BOOL, AT(rbl_check_all), GLOBALS_SESSION, true},
+    {"RBLFound", G_BOOL, AT(rbl_found), GLOBALS_SESSION | GLOBALS_RBL, true},
+    {"RBLBlackhole", G_BOOL, AT(rbl_blackhole), GLOBALS_SESSION | GLOBALS_RBL, true},
+    {"RBLAccept", G_BOOL, AT(rbl_accept), GLOBALS_SESSION | GLOBALS_RBL, true},
+    {"RBLRedirect", G_STRING, AT(rbl_redirect), GLOBALS_SESSION | GLOBALS_RBL, true},
+    {"RBLRejectMessage", G_STRING, AT(rbl_reject_message), GLOBALS_SESSION | GLOBALS_RBL, true},
+    {"RBLHeader", G_STRING, AT(rbl_header), GLOBALS_SESSION | GLOBALS_RBL, true},
+    {"MaxLineLength", G_INTEGER, AT(max_line_length), GLOBALS_SESSION, true},
+    {"AddUserAddresses", G_BOOL, AT(add_user_addresses), GLOBALS_SESSION, true},
+    {"ServerID", G_INTEGER, AT(server_id), GLOBALS_SESSION, false},
+    {"ServerName", G_STRING, AT(server_name), GLOBALS_SESSION, false},
+    {"Encryption", G_BOOL, AT(encryption), GLOBALS_SESSION | GLOBALS_TLS, false},
+    {"EncryptionDetails", G_STRING, AT(encryption_details), GLOBALS_SESSION | GLOBALS_TLS, false},
 };
 
 #define NGLOBALS (sizeof globals / sizeof *globals)
@@ -65,7 +65,7 @@ void globals_init(struct smtpsvr *s, const struct smtpsvr_client *client)
 	g->valid_client = network_list_has(&s->service->client_networks, &client->address);
 	g->auth_required = s->service->auth_required;
 	s->was_local = g->valid_client && !g->auth_required &&
-	    network_list_has(&s->service->local_networks, &client->address);
+		       network_list_has(&s->service->local_networks, &client->address);
 	g->local_client = s->was_local;
 	g->allowed_users = xstrdup(s->service->allowed_users);
 	g->check_rbl = !g->local_client;
@@ -105,7 +105,7 @@ static void l_push_rbl_result(lua_State *L, const struct rbl_result *r)
 		const unsigned char *a = r->hits[i].answer;
 
 		lua_pushinteger(L, (lua_Integer)a[0] | (lua_Integer)a[1] << 8 |
-			(lua_Integer)a[2] << 16 | (lua_Integer)a[3] << 24);
+				       (lua_Integer)a[2] << 16 | (lua_Integer)a[3] << 24);
 		lua_setfield(L, -2, r->hits[i].zone);
 	}
 }

@@ -45,7 +45,7 @@ struct smtpsvr {
 	const struct service_config *service;
 	struct rbl *rbl;
 	const struct log_id *id;
-	struct runtime *rt; /* NULL: no script, or it cannot run */
+	struct runtime *rt;  /* NULL: no script, or it cannot run */
 	int64_t deadline_ms; /* of the SMTP command in progress */
 
 	struct smtpsvr_globals globals;
@@ -59,11 +59,11 @@ struct smtpsvr {
 
 	/* the message in progress */
 	struct message *message;
-	struct strlist recipients;    /* addresses accepted so far */
-	struct strlist header_lines;  /* from DoDATAStart */
-	struct reply pending;	      /* refusal found where no reply is possible */
-	bool recipients_blocked;      /* at least one was refused */
-	bool line_hooks_off;	      /* they used up their time in this message */
+	struct strlist recipients;	    /* addresses accepted so far */
+	struct strlist header_lines;	    /* from DoDATAStart */
+	struct reply pending;		    /* refusal found where no reply is possible */
+	bool recipients_blocked;	    /* at least one was refused */
+	bool line_hooks_off;		    /* they used up their time in this message */
 	struct changed_parameters *changed; /* ESMTP parameters the script replaced */
 	size_t nchanged;
 	char *line; /* body line being put together for MessageLine() */
@@ -136,6 +136,9 @@ void outcome_header_lines(struct smtpsvr *, struct verdict *); /* of DoDATAStart
 void outcome_parameters(struct smtpsvr *, struct verdict *);
 void outcome_actions(struct smtpsvr *, struct actions *, struct hook_reply *, struct verdict *);
 void outcome_rbl(struct smtpsvr *, struct verdict *);
+
+/* ---- smtpsvr_needs.c ---- */
+void needs_from_set(const struct script_set *, struct smtpsvr_needs *);
 
 /* ---- smtpsvr_message.c ---- */
 void message_end(struct smtpsvr *); /* forget the message in progress */

@@ -1,0 +1,30 @@
+/* smtpsvr_call.h - private to the smtpsvr_hooks*.c files: one call of a hook. */
+#pragma once
+
+#include "lua-bindings/runtime.h"
+#include "lua-bindings/smtpsvr_private.h"
+
+/* One call on its way through the gate; each kind of hook uses what it needs. */
+struct call {
+	struct smtpsvr *s;
+	int (*l_args)(lua_State *L, struct call *);
+	void (*l_results)(lua_State *L, int first, int n, struct call *);
+	bool lists; /* read RBLServers and RBLWhitelist back */
+
+	const char *text;
+	size_t text_n;
+	bool refuse, esmtp;
+	const struct envelope_address *address;
+	struct actions *actions;
+	struct strlist parameters; /* result: ESMTP parameters as the script left them */
+	bool parameters_given;
+	struct hook_reply *reply;
+	int64_t number;
+};
+
+/* Call the hook through the gate; false when it is absent or failed, with the failure in *v. */
+bool call_run(struct call *, const char *hook, struct verdict *v);
+/* The result at index as an SMTP result string. */
+void l_take_reply(lua_State *L, int index, struct hook_reply *out);
+/* l_results of hooks whose first result is a result string. */
+void l_reply_result(lua_State *L, int first, int n, struct call *);

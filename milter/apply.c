@@ -1,0 +1,172 @@
+/* apply.c - a verdict becomes libmilter calls. The quirks of the MTAs live here, each with its
+ * reason.
+ *
+ * Code class, enhanced code and return value always agree (a mismatch makes Postfix answer
+ * 451 4.3.5 and Sendmail a text of its own, observed). */
+#include "common/list.h"
+#include "common/verdict.h"
+#include "milter/session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- replies ---- */
+
+/* libmilter passes reply text through a printf of the MTA: every % must be doubled (trap T15, R2).
+ */
+static char *double_percent(const char *text)
+{
+	size_t n = 0;
+	char *out, *q;
+
+	for (const char *p = text; *p != '\0'; p++)
+		n += *p == '%' ? 2 : 1;
+	out = q = xmalloc(n + 1);
+	for (const char *p = text; *p != '\0'; p++) {
+		if (*p == '%')
+			*q++ = '%';
+		*q++ = *p;
+	}
+	*q = '\0';
+	return out;
+}
+
+/* smfi_setmlreply() takes its lines as arguments only, up to 32 of them. */
+#define LINES_8(l, i) l[i], l[i + 1], l[i + 2], l[i + 3], l[i + 4], l[i + 5], l[i + 6], l[i + 7]
+
+static int set_reply(SMFICTX *ctx, const struct reply *r)
+{
+	char code[4], *l[LIMIT_REPLY_LINES] = {NULL};
+	int rc;
+
+	snprintf(code, sizeof code, "%03d", r->code);
+	for (int i = 0; i < r->nlines; i++)
+		l[i] = double_percent(r->lines[i]);
+	if (r->nlines == 1)
+		rc = smfi_setreply(ctx, code, (char *)r->xcode, l[0]);
+	else
+		rc = smfi_setmlreply(ctx, code, (char *)r->xcode, LINES_8(l, 0), LINES_8(l, 8),
+		    LINES_8(l, 16), LINES_8(l, 24), (char *)NULL);
+	for (int i = 0; i < r->nlines; i++)
+		free(l[i]);
+	return rc;
+}
+
+static sfsistat refuse(SMFICTX *ctx, struct session *s, enum stage stage, const struct reply *r)
+{
+	if (s->no_reply[stage]) {
+		/* only a hook that did not exist when the script was loaded gets here */
+		log_warn(&s->id,
+		    "refusal %d not sent: the MTA was told that this step is never refused; "
+		    "define the hook at the top level of the script",
+		    r->code);
+		return SMFIS_NOREPLY;
+	}
+	/* Sendmail loses the text of a refusal at connect, 421 excepted, and says it at MAIL, where
+	 * the session gives the same refusal with its text (observed). */
+	if (stage == STAGE_CONNECT && s->mta == MTA_SENDMAIL && r->code != 421)
+		return SMFIS_CONTINUE;
+	if (set_reply(ctx, r) != MI_SUCCESS)
+		log_bug(&s->id, "smfi_setreply refused %d %s \"%.60s\"", r->code, r->xcode,
+		    r->lines[0]);
+	return r->code < 500 ? SMFIS_TEMPFAIL : SMFIS_REJECT;
+}
+
+/* ---- changes at the end of the message ---- */
+
+static void failed(struct session *s, const char *what, const char *of)
+{
+	log_error(
+	    &s->id, "%s \"%.100s\" failed: the MTA or the negotiation does not allow it", what, of);
+}
+
+static void change_header(SMFICTX *ctx, struct session *s, const struct header_change *h)
+{
+	char *value = h->value;
+	int rc = MI_FAILURE;
+
+	if (value != NULL && !s->leading_space && *value == ' ')
+		value++; /* this MTA puts the blank there itself */
+	switch (h->op) {
+	case HEADER_INSERT:
+		rc = smfi_insheader(ctx, h->index, h->name, value);
+		break;
+	case HEADER_APPEND:
+		rc = smfi_addheader(ctx, h->name, value);
+		break;
+	case HEADER_CHANGE:
+		rc = smfi_chgheader(ctx, h->name, h->index, value);
+		break;
+	case HEADER_DELETE:
+		rc = smfi_chgheader(ctx, h->name, h->index, NULL);
+		break;
+	}
+	if (rc != MI_SUCCESS)
+		failed(s, "change of header", h->name);
+}
+
+static void change_recipient(SMFICTX *ctx, struct session *s, const struct recipient_change *r)
+{
+	char *address = xasprintf("<%s>", r->address);
+	int rc;
+
+	if (!r->add)
+		rc = smfi_delrcpt(ctx, address);
+	else if (r->parameters != NULL && *r->parameters != '\0')
+		rc = smfi_addrcpt_par(ctx, address, r->parameters);
+	else
+		rc = smfi_addrcpt(ctx, address);
+	if (rc != MI_SUCCESS)
+		failed(s, r->add ? "adding recipient" : "removing recipient", r->address);
+	free(address);
+}
+
+static void change_sender(SMFICTX *ctx, struct session *s, const struct verdict *v)
+{
+	char *address, *parameters = v->sender_parameters;
+
+	/* Sendmail turns the null sender into MAILER-DAEMON, and sends "AUTH=" without a value
+	 * along with parameters, which is a syntax error to the next host (observed, trap T10). */
+	if (s->mta == MTA_SENDMAIL && *v->sender == '\0') {
+		log_warn(&s->id, "sender not changed: Sendmail cannot be given the null sender");
+		return;
+	}
+	if (s->mta == MTA_SENDMAIL && parameters != NULL && *parameters != '\0') {
+		log_warn(
+		    &s->id, "parameters of MAIL not changed: Sendmail would send a broken AUTH=");
+		parameters = NULL;
+	}
+	address = xasprintf("<%s>", v->sender);
+	if (smfi_chgfrom(ctx, address,
+		parameters != NULL && *parameters != '\0' ? parameters : NULL) != MI_SUCCESS)
+		failed(s, "change of sender to", v->sender);
+	free(address);
+}
+
+static void change_message(SMFICTX *ctx, struct session *s, const struct verdict *v)
+{
+	for (size_t i = 0; i < v->nheaders; i++)
+		change_header(ctx, s, &v->headers[i]);
+	for (size_t i = 0; i < v->nrecipients; i++)
+		change_recipient(ctx, s, &v->recipients[i]);
+	if (v->sender != NULL)
+		change_sender(ctx, s, v);
+}
+
+sfsistat apply(SMFICTX *ctx, struct session *s, enum stage stage, const struct verdict *v)
+{
+	switch (v->action) {
+	case VERDICT_REPLY:
+		return refuse(ctx, s, stage, &v->reply);
+	case VERDICT_DISCARD:
+		if (stage == STAGE_END) /* elsewhere Postfix ignores it, or worse (trap T1) */
+			return SMFIS_DISCARD;
+		break;
+	case VERDICT_CONTINUE:
+		if (stage == STAGE_END)
+			change_message(ctx, s, v);
+		break;
+	}
+	return s->no_reply[stage] ? SMFIS_NOREPLY : SMFIS_CONTINUE;
+}

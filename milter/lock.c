@@ -1,0 +1,99 @@
+/* lock.c - see lock.h. */
+#include "milter/lock.h"
+
+#include "common/list.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+const char *lock_socket_path(const char *address)
+{
+	static const char *const prefixes[] = {"unix:", "local:"};
+
+	for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
+		if (strncmp(address, prefixes[i], strlen(prefixes[i])) == 0)
+			return address + strlen(prefixes[i]);
+	return *address == '/' ? address : NULL;
+}
+
+/* Does anybody accept connections there? */
+static bool is_live(const char *path)
+{
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool live;
+
+	if (fd < 0 || strlen(path) >= sizeof to.sun_path)
+		return false;
+	memcpy(to.sun_path, path, strlen(path));
+	live = connect(fd, (struct sockaddr *)&to, sizeof to) == 0;
+	close(fd);
+	return live;
+}
+
+static char *lock_path(const char *socket_path)
+{
+	return xasprintf("%s.lock", socket_path);
+}
+
+static bool take(const char *path, const char *socket_path, int *fd, char *error, size_t size)
+{
+	char holder[32] = "";
+	ssize_t n;
+
+	*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (*fd < 0) {
+		snprintf(error, size, "lock file %s: %s", path, strerror(errno));
+		return false;
+	}
+	if (flock(*fd, LOCK_EX | LOCK_NB) != 0) {
+		n = pread(*fd, holder, sizeof holder - 1, 0);
+		snprintf(error, size,
+		    "another mailhooks-milter (process %.*s) serves %s; stop it first",
+		    n > 0 ? (int)strcspn(holder, "\n") : 1, n > 0 ? holder : "?", socket_path);
+		return false;
+	}
+	if (is_live(socket_path)) {
+		snprintf(error, size, "another program listens on %s; choose another milter.listen",
+		    socket_path);
+		return false;
+	}
+	n = snprintf(holder, sizeof holder, "%d\n", (int)getpid());
+	if (ftruncate(*fd, 0) != 0 || pwrite(*fd, holder, (size_t)n, 0) != n) {
+		snprintf(error, size, "lock file %s: %s", path, strerror(errno));
+		return false;
+	}
+	return true;
+}
+
+bool lock_address(const char *address, int *fd, char *error, size_t size)
+{
+	const char *socket_path = lock_socket_path(address);
+	char *path;
+	bool fine;
+
+	*fd = -1;
+	if (socket_path == NULL)
+		return true;
+	path = lock_path(socket_path);
+	fine = take(path, socket_path, fd, error, size);
+	free(path);
+	if (!fine && *fd >= 0) {
+		close(*fd);
+		*fd = -1;
+	}
+	return fine;
+}
+
+void unlock_address(int fd)
+{
+	if (fd >= 0)
+		close(fd); /* the file stays: removing it would race with the next instance */
+}

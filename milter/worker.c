@@ -1,0 +1,258 @@
+/* worker.c - see worker.h: start, reload, drain.
+ *
+ * Threads: main runs smfi_main(); one control thread takes the orders of the supervisor; libmilter
+ * adds its own. Scripts run with the privileges of the configured user only, never as root. */
+#include "milter/worker.h"
+
+#include "common/clock.h"
+#include "common/list.h"
+#include "common/log.h"
+#include "common/privileges.h"
+#include "common/waiting.h"
+#include "lua-bindings/luaout.h"
+#include "lua-bindings/script_set.h"
+#include "milter/lock.h"
+#include "milter/session.h"
+#include "milter/supervisor.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#define DRAIN_STEP_US 20000 /* how often draining looks whether it is done */
+
+static const struct worker_options *options;
+static const char *address;
+static int control;
+
+void worker_configure(const struct worker_options *o)
+{
+	options = o;
+}
+
+static void report(enum supervisor_report r)
+{
+	char byte = (char)r;
+
+	if (send(control, &byte, 1, MSG_NOSIGNAL) != 1)
+		log_debug(NULL, "supervisor does not listen: %s", strerror(errno));
+}
+
+/* ---- scripts ---- */
+
+static void put_in_force(struct config *cfg, struct script_set *set, struct resolvers *resolvers)
+{
+	luaout_configure(cfg);
+	waiting_limit(cfg->milter.waiting);
+	resolvers_publish(resolvers);
+	script_set_publish(set);
+}
+
+/* At start: the scripts of the directory, else the last good ones, else nothing works. */
+static int load_first(struct config *cfg)
+{
+	char error[1024], kept[1024];
+	struct resolvers *resolvers = resolvers_new(cfg, error, sizeof error);
+	struct script_set *set;
+
+	if (resolvers == NULL) {
+		log_error(NULL, "%s", error);
+		return EX_CONFIG;
+	}
+	luaout_configure(cfg);
+	set = script_set_load(cfg, error, sizeof error);
+	if (set == NULL) {
+		log_error(NULL, "scripts not loaded: %s", error);
+		set = script_set_load_kept(cfg, "milter", kept, sizeof kept);
+		if (set == NULL) {
+			log_error(NULL, "there is no earlier set of scripts to fall back to; "
+					"correct the script and start again");
+			resolvers_unref(resolvers);
+			return EX_CONFIG;
+		}
+		log_error(NULL,
+		    "RUNNING THE LAST GOOD SCRIPTS from %s until the error is "
+		    "corrected and the daemon reloaded",
+		    cfg->state_dir);
+	} else if (!script_set_keep(set, "milter", kept, sizeof kept)) {
+		log_warn(NULL, "%s", kept);
+	}
+	put_in_force(cfg, set, resolvers);
+	return 0;
+}
+
+static bool reload(char *error, size_t size)
+{
+	struct config *cfg = config_load(options->config_path, &options->overrides, error, size);
+	struct resolvers *resolvers = NULL;
+	struct script_set *set = NULL;
+	char why[512];
+
+	if (cfg != NULL)
+		resolvers = resolvers_new(cfg, error, size);
+	if (resolvers != NULL)
+		set = script_set_load(cfg, error, size);
+	if (set == NULL) {
+		resolvers_unref(resolvers);
+		config_unref(cfg);
+		return false;
+	}
+	if (!script_set_keep(set, "milter", why, sizeof why))
+		log_warn(NULL, "%s", why);
+	log_info(NULL,
+	    "scripts and settings reloaded: generation %u; sessions in progress keep theirs",
+	    script_set_generation(set));
+	put_in_force(cfg, set, resolvers);
+	config_unref(cfg);
+	return true;
+}
+
+/* ---- orders ---- */
+
+static void remove_socket(void)
+{
+	const char *path = lock_socket_path(address);
+
+	if (path != NULL)
+		unlink(path);
+}
+
+/* libmilter cannot stop listening without dropping its sessions. So new sessions are refused at
+ * negotiation, messages in progress get drain_seconds, and then the process ends. */
+static _Noreturn void drain(void)
+{
+	int64_t end = clock_ms() + options->config->milter.drain_seconds * 1000LL;
+
+	negotiate_refuse_new();
+	remove_socket();
+	while (session_messages_in_progress() > 0 && clock_ms() < end)
+		usleep(DRAIN_STEP_US);
+	if (session_messages_in_progress() > 0)
+		log_warn(NULL,
+		    "%d messages still in progress after milter.drain_seconds; the MTA will "
+		    "answer them with its milter default action",
+		    session_messages_in_progress());
+	log_info(NULL, "stopped; %d idle sessions closed", session_count());
+	exit(EXIT_SUCCESS);
+}
+
+static void obey(enum supervisor_order o)
+{
+	char error[1024];
+
+	switch (o) {
+	case ORDER_RELOAD:
+		if (reload(error, sizeof error)) {
+			report(REPORT_RELOADED);
+		} else {
+			log_error(NULL, "reload failed, the scripts and settings in force stay: %s",
+			    error);
+			report(REPORT_RELOAD_FAILED);
+		}
+		break;
+	case ORDER_STOP:
+		drain();
+	case ORDER_REOPEN:
+		log_reopen();
+		luaout_reopen();
+		break;
+	case ORDER_PING:
+		report(REPORT_ALIVE);
+		break;
+	}
+}
+
+static void *control_thread(void *arg)
+{
+	char byte;
+
+	(void)arg;
+	while (recv(control, &byte, 1, 0) == 1)
+		obey((enum supervisor_order)byte);
+	drain(); /* the supervisor is gone: nobody would restart or stop us */
+}
+
+static bool start_control_thread(void)
+{
+	sigset_t all, before;
+	pthread_attr_t attr;
+	pthread_t thread;
+	int rc;
+
+	sigfillset(&all); /* libmilter's own thread waits for signals */
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	rc = pthread_create(&thread, &attr, control_thread, NULL);
+	pthread_attr_destroy(&attr);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return rc == 0;
+}
+
+/* ---- start ---- */
+
+static bool open_socket(const struct identity *id, char *error, size_t size)
+{
+	const struct config *cfg = options->config;
+	const char *path = lock_socket_path(address);
+	mode_t before = umask(0177); /* nobody connects before owner and mode are right */
+	bool fine = callbacks_register(address) && smfi_setconn((char *)address) == MI_SUCCESS &&
+		    smfi_opensocket(true) == MI_SUCCESS;
+
+	umask(before);
+	if (!fine) {
+		snprintf(error, size, "cannot listen on \"%s\": %s; see milter.listen", address,
+		    errno != 0 ? strerror(errno) : "not an address libmilter understands");
+		return false;
+	}
+	return path == NULL || privileges_own(path, id, cfg->milter.socket_owner,
+				   cfg->milter.socket_group, cfg->milter.socket_mode, error, size);
+}
+
+static int start(void)
+{
+	struct identity id;
+	char error[512];
+	int status;
+
+	errno = 0;
+	if (!privileges_identity(options->config, &id, error, sizeof error) ||
+	    !privileges_directories(options->config, &id, error, sizeof error) ||
+	    !open_socket(&id, error, sizeof error) ||
+	    !privileges_drop(options->config, &id, error, sizeof error)) {
+		log_error(NULL, "%s", error);
+		return EX_CONFIG;
+	}
+	status = load_first(options->config);
+	if (status == 0 && !start_control_thread())
+		status = EX_OSERR;
+	return status;
+}
+
+int worker_run(const char *listen_address, int control_fd)
+{
+	int status;
+
+	address = listen_address;
+	control = control_fd;
+	signal(SIGPIPE, SIG_IGN);
+	status = start();
+	if (status != 0) {
+		remove_socket();
+		return status;
+	}
+	log_info(NULL, "ready on %s, scripts from %s", address, options->config->scripts);
+	report(REPORT_READY);
+	if (smfi_main() != MI_SUCCESS) {
+		log_error(NULL, "libmilter ended with an error on %s", address);
+		return EX_SOFTWARE;
+	}
+	return EXIT_SUCCESS;
+}

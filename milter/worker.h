@@ -1,0 +1,16 @@
+/* worker.h - the process that runs libmilter for one listen address. */
+#pragma once
+
+#include "common/config.h"
+
+struct worker_options {
+	const char *config_path; /* to read it again at a reload; NULL = default */
+	struct config_overrides overrides;
+	struct config *config;
+};
+
+/* Must be set before the workers are forked; stays valid. */
+void worker_configure(const struct worker_options *);
+
+/* Returns the exit status: EX_CONFIG when there is no usable script set, EX_OSERR ... */
+int worker_run(const char *address, int control);
