@@ -18,7 +18,7 @@
 struct message_options {
 	size_t memory;	       /* bytes kept in memory before the body is spilled */
 	const char *directory; /* where the unlinked file lives; must outlive the message */
-	uint64_t most;	       /* bytes of the stream stored at most, later ones are counted only */
+	uint64_t most; /* bytes stored at most, header included; later body bytes only count */
 };
 
 struct header_field {

@@ -1,8 +1,8 @@
 /* outgoing.h - what a script may put into a message or an envelope, and in what form.
  *
  * The one place that refuses what could become a second header field, a second command or a second
- * recipient at the MTA (R9, R10). Pure: no log, no I/O. *why, and the texts returned as `const char
- * *`, are constant. */
+ * recipient at the MTA (R9, R10). Pure: no log, no I/O. Texts that say what is wrong are constant.
+ */
 #pragma once
 
 #include <stddef.h>
@@ -19,10 +19,10 @@ const char *outgoing_known_address(const char *address);
 const char *outgoing_parameters(const char *parameters);
 
 /* A header value in the form in which it stands after the colon: begins with a blank, folds are
- * "\n" + blank or TAB, no line of white space only, no line end at the end. malloc'ed. NULL:
- * refused. */
+ * "\n" + blank or TAB, no line of white space only, no line end at the end. malloc'ed; NULL with
+ * *why when it is refused. */
 char *outgoing_header_value(const char *value, const char **why);
 /* A message body in which every line, the last included, ends in CR LF and no CR or LF stands
- * alone. malloc'ed and terminated by a NUL that *size does not count. NULL: refused or no memory.
- */
+ * alone. malloc'ed and terminated by a NUL that *size does not count; NULL with *why when there is
+ * no memory for it. */
 char *outgoing_body(const void *bytes, size_t n, size_t *size, const char **why);

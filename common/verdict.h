@@ -5,8 +5,8 @@
  * one session; nothing here is synchronised. Everything in it was checked by outgoing.h when it was
  * put in: header names are valid (RFC 5322 3.6.8), values hold no CR, LF (except as a fold) or NUL,
  * addresses no control characters, a body only CR LF line ends (R9, R10), so whoever applies it
- * need not check again. What a hook got from Lua may hold a NUL: refuse it before it becomes a C
- * string. */
+ * need not check again. A string from Lua may hold a NUL: refuse that before it becomes one of C.
+ */
 #pragma once
 
 #include "common/list.h"
@@ -31,8 +31,8 @@ enum header_op {
 struct header_change {
 	enum header_op op;
 	char *name;
-	char *value; /* as it stands after the colon, first blank included; folds "\n"; NULL: delete
-		      */
+	char
+	    *value; /* after the colon, first blank included, folds "\n"; NULL with HEADER_DELETE */
 	int index;
 };
 
@@ -69,8 +69,7 @@ void verdict_discard(struct verdict *);
 
 /* Each returns false, and changes nothing, when the value cannot be sent safely; *why then
  * points to a constant text. The strings are copied. index and value are ignored where the
- * operation has none; parameters may be NULL or "". A later sender or body replaces the earlier
- * one. */
+ * operation has none; parameters may be NULL or "". A later sender or body replaces the first. */
 bool verdict_header(struct verdict *, enum header_op, const char *name, int index,
     const char *value, const char **why);
 bool verdict_recipient(
