@@ -2,11 +2,13 @@
 without a filter, and nothing leaks from one test into the next."""
 
 import os
+import signal
 import subprocess
+import sys
 
 import pytest
 
-from rig import machine, milter as milter_module, mta as mta_module, smtp
+from rig import daemon, machine, milter as milter_module, mta as mta_module, smtp
 
 CONTROL = machine.BUILD / "tests/bench/noop_milter"
 MESSAGE = (b"From: Ann <ann@sender.test>\r\n"
@@ -240,3 +242,69 @@ def test_machine_is_private():
         assert b"enter" in f.read()
     with open("/etc/resolv.conf", encoding="ascii") as f:
         assert f.read().startswith("nameserver 127.0.0.1\n")
+
+
+PROGRAM = """
+import os, signal, socket, sys, time
+def tell(text):
+    socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(text, os.environ["NOTIFY_SOCKET"])
+signal.signal(signal.SIGHUP, lambda *_: tell(b"READY=1"))
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(int(sys.argv[1])))
+print("up", flush=True)
+tell(b"READY=1")
+while True:
+    time.sleep(60)
+"""
+
+
+def launch(status="0"):
+    program = daemon.Daemon("guard")
+    program.launch(sys.executable, "-c", PROGRAM, status)
+    return program
+
+
+def test_guard_is_content_with_a_good_program():
+    program = launch()
+    program.reload()
+    assert program.log() == "up\n"
+    assert program.finish() == []
+
+
+def test_guard_sees_a_program_that_cannot_start():
+    program = daemon.Daemon("guard")
+    with pytest.raises(AssertionError, match="ended with 3 at start:\nno such thing"):
+        program.launch("sh", "-c", "echo no such thing; exit 3")
+
+
+def test_guard_sees_a_death():
+    program = launch()
+    os.kill(program.pid, signal.SIGKILL)
+    program.process.wait(5)
+    assert program.finish() == ["died with status -9 during the test"]
+
+
+def test_guard_sees_a_bad_exit_status():
+    assert launch("99").finish() == ["SIGTERM ended it with status 99"]
+
+
+def test_guard_sees_sanitizer_reports_and_broken_invariants():
+    program = launch()
+    (program.directory / "sanitizer.17").write_text("ERROR: AddressSanitizer")
+    died = "mailhooks-milter: error: worker 7 for unix:/x was killed by signal 11 (Segmentation fault)"
+    broken = "mailhooks-milter: bug: message without an envelope"
+    with open(program.stderr, "a", encoding="ascii") as log:
+        log.write(died + "\n" + broken + "\n")
+    assert program.finish() == ["sanitizer report:\nERROR: AddressSanitizer", died,
+                                "broken invariant: " + broken]
+
+
+def test_sanitizers_report_to_the_guard():
+    """A program built as ours is does write its report where the guard looks."""
+    program = daemon.Daemon("guard")
+    source = program.directory / "overflow.c"
+    source.write_text("#include <stdlib.h>\nint main(int argc, char **argv)\n"
+                      "{ char *p = malloc(1); (void)argv; return p[argc]; }\n")
+    machine.run("cc", "-fsanitize=address,undefined", "-o", program.directory / "overflow", source)
+    program.launch(program.directory / "overflow", ready=False)
+    assert program.wait_exit() == daemon.SANITIZER_EXIT
+    assert "heap-buffer-overflow" in program.finish()[0]

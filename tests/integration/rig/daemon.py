@@ -28,7 +28,7 @@ class Daemon:
         self.stderr = self.directory / "stderr"
         self.stderr.touch()
         self.process = None
-        self.exits = []   # statuses of runs that ended as the test wanted
+        self.worker_may_die = False   # a test that kills workers sets it
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notify.bind(str(self.directory / "notify"))
 
@@ -89,7 +89,6 @@ class Daemon:
     def wait_exit(self, timeout=STOP_SECONDS):
         """Waits for an end that the test expects; returns the exit status."""
         status = self.process.wait(timeout)
-        self.exits.append(status)
         self.process = None
         return status
 
@@ -120,21 +119,31 @@ class Daemon:
 
     def finish(self):
         """Stops the program and lists all that is wrong with how it lived and died."""
-        wrong = []
-        if self.process is not None:
-            if self.process.poll() is not None:
-                wrong.append(f"died with status {self.process.returncode} during the test")
-                self.process = None
-            else:
-                try:
-                    status = self.stop()
-                    if status != 0:
-                        wrong.append(f"SIGTERM ended it with status {status}")
-                except subprocess.TimeoutExpired:
-                    os.killpg(self.pid, signal.SIGKILL)
-                    wrong.append(f"SIGTERM did not end it in {STOP_SECONDS} s")
+        wrong = [] if self.process is None else self.end()
         wrong += [f"sanitizer report:\n{text}" for text in self.sanitizer_reports()]
+        if not self.worker_may_die:
+            wrong += [line for line in self.log().splitlines() if re.search(
+                r"worker \d+ .*(was killed by signal|ended with status)", line)]
         wrong += [f"broken invariant: {line}" for line in self.log().splitlines()
                   if re.search(r"\bbug: ", line)]
         self.notify.close()
+        return wrong
+
+    def end(self):
+        """The last stop; also takes down what a dead program left behind."""
+        group, died = self.pid, self.process.poll()
+        wrong = []
+        try:
+            status = self.stop() if died is None else died
+            if died is not None:
+                wrong.append(f"died with status {died} during the test")
+            elif status != 0:
+                wrong.append(f"SIGTERM ended it with status {status}")
+        except subprocess.TimeoutExpired:
+            wrong.append(f"SIGTERM did not end it in {STOP_SECONDS} s")
+        try:
+            os.killpg(group, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process = None
         return wrong
