@@ -215,6 +215,16 @@ bool script_set_has_hook(const struct script_set *set, enum script_id id, const 
 	return false;
 }
 
+const char *script_set_hook(enum script_id id, size_t i)
+{
+	return definitions[id]->hooks[i];
+}
+
+const char *script_set_file_name(enum script_id id)
+{
+	return definitions[id]->file;
+}
+
 bool script_set_mentions(const struct script_set *set, const char *identifier)
 {
 	return script_files_mention(&set->files, identifier);

@@ -29,6 +29,9 @@ unsigned script_set_generation(const struct script_set *);   /* 1, 2, ... in thi
 bool script_set_has(const struct script_set *, enum script_id);
 const char *script_set_path(const struct script_set *, enum script_id); /* as found, or NULL */
 bool script_set_has_hook(const struct script_set *, enum script_id, const char *hook);
+/* The i-th hook that mailhooks knows for a script, NULL after the last; and its file name. */
+const char *script_set_hook(enum script_id, size_t i);
+const char *script_set_file_name(enum script_id);
 /* Does any script file of the directory contain this identifier? Used to ask the MTA for no
  * more than a script could use of what only a global variable shows (MaxLineLength ...). */
 bool script_set_mentions(const struct script_set *, const char *identifier);

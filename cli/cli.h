@@ -1,0 +1,11 @@
+/* cli.h - the subcommands of `mailhooks`. Each gets the arguments after its name and the loaded
+ * configuration, and returns the exit status: 0 done, 1 failure, 2 usage, 78 bad configuration or
+ * script. */
+#pragma once
+
+#include "common/config.h"
+
+#define EXIT_USAGE 2
+
+int cmd_check(struct config *, int argc, char **argv);
+int cmd_replay(struct config *, int argc, char **argv);

@@ -1,0 +1,96 @@
+/* main.c - `mailhooks`, the administrator's command: options, configuration, subcommand. */
+#include "cli/cli.h"
+
+#include "common/list.h"
+#include "common/log.h"
+
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <syslog.h>
+
+static const struct {
+	const char *name, *arguments, *help;
+	int (*run)(struct config *, int argc, char **argv);
+} commands[] = {
+    {"check", "", "load configuration and scripts as a daemon would; report what is wrong",
+	cmd_check},
+    {"replay", "[FILE]", "run an SMTP dialogue through the scripts and show each verdict",
+	cmd_replay},
+};
+
+#define NCOMMANDS (sizeof commands / sizeof *commands)
+
+static int usage(FILE *out, int status)
+{
+	fputs(
+	    "usage: mailhooks [-c FILE] [-o SECTION.NAME=VALUE]... [-v] COMMAND [ARGUMENT]...\n\n",
+	    out);
+	for (size_t i = 0; i < NCOMMANDS; i++)
+		fprintf(out, "  %s %-8s %s\n", commands[i].name, commands[i].arguments,
+		    commands[i].help);
+	fputs("\nmailhooks(1) describes each command.\n", out);
+	return status;
+}
+
+static int run(const char *name, const char *path, const struct config_overrides *overrides,
+    bool verbose, int argc, char **argv)
+{
+	char error[1024];
+	struct config *cfg;
+	int status = EXIT_USAGE;
+
+	for (size_t i = 0; i < NCOMMANDS; i++) {
+		if (strcmp(commands[i].name, name) != 0)
+			continue;
+		log_open("mailhooks", LOG_TO_STDERR, LOG_AS_TEXT, LOG_MAIL,
+		    verbose ? LOG_LVL_DEBUG : LOG_LVL_WARN);
+		cfg = config_load(path, overrides, error, sizeof error);
+		if (cfg == NULL) {
+			fprintf(stderr, "mailhooks: %s\n", error);
+			return EX_CONFIG;
+		}
+		status = commands[i].run(cfg, argc, argv);
+		config_unref(cfg);
+		return status;
+	}
+	fprintf(stderr, "mailhooks: unknown command \"%s\"\n", name);
+	return usage(stderr, EXIT_USAGE);
+}
+
+int main(int argc, char **argv)
+{
+	struct config_overrides overrides = {STRLIST_INIT};
+	const char *path = NULL;
+	bool verbose = false;
+	int c, status;
+
+	while ((c = getopt(argc, argv, "+c:o:vhV")) != -1) {
+		switch (c) {
+		case 'c':
+			path = optarg;
+			break;
+		case 'o':
+			strlist_add(&overrides.items, optarg);
+			break;
+		case 'v':
+			verbose = true;
+			break;
+		case 'h':
+			return usage(stdout, EXIT_SUCCESS);
+		case 'V':
+			puts("mailhooks " MAILHOOKS_VERSION);
+			return EXIT_SUCCESS;
+		default:
+			return usage(stderr, EXIT_USAGE);
+		}
+	}
+	if (optind >= argc)
+		return usage(stderr, EXIT_USAGE);
+	status = run(argv[optind], path, &overrides, verbose, argc - optind - 1, argv + optind + 1);
+	strlist_clear(&overrides.items);
+	return status;
+}
