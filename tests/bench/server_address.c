@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -34,10 +35,12 @@ static int parse_host(
 	struct addrinfo hints = {.ai_family = family, .ai_socktype = SOCK_STREAM};
 	struct addrinfo *found;
 	const char *at = strchr(text, '@');
-	char port[6];
+	char port[6], *end;
+	long number = strtol(text, &end, 10);
 	int rc;
 
-	if (at == NULL || at == text || (size_t)(at - text) >= sizeof(port)) {
+	if (at == NULL || end != at || number < 1 || number > 65535 ||
+	    (size_t)(at - text) >= sizeof(port)) {
 		snprintf(error, size, "PORT@HOST is needed, not \"%s\"", text);
 		return -1;
 	}

@@ -346,6 +346,13 @@ static void take_reply(struct load *load, struct session *s, const struct wire_r
 	}
 }
 
+/* Nothing is sent ahead of a reply, so no byte can follow it before the next event is out. */
+static void check_alone(struct load *load, struct session *s, size_t done)
+{
+	if (s->state != SESSION_WAITING && s->state != SESSION_CLOSED && done < s->in.size)
+		fail(load, s, REPORT_UNEXPECTED, "more than one reply to an event");
+}
+
 static void take_packets(struct load *load, struct session *s)
 {
 	struct wire_reply reply;
@@ -362,6 +369,7 @@ static void take_packets(struct load *load, struct session *s)
 			take_reply(load, s, &reply);
 		else
 			fail(load, s, REPORT_UNEXPECTED, "a reply that nobody waits for");
+		check_alone(load, s, done);
 		session_run(load, s);
 	}
 	if (s->state == SESSION_CLOSED)
