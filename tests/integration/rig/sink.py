@@ -95,6 +95,8 @@ def parameters_of(line):
 class Sink:
     """Listens where it is told; see Delivery for what it keeps."""
 
+    DROP, HANG = DROP, HANG
+
     def __init__(self):
         self.loop = asyncio.new_event_loop()
         self.arrived = threading.Condition()
