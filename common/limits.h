@@ -55,6 +55,7 @@
 #define LIMIT_STORE_VALUE_BYTES (1u << 20) /* one setting; as LIMIT_STRING_FROM_SCRIPT */
 #define LIMIT_STORE_SETTINGS 10000	 /* names of one user */
 #define LIMIT_STORE_HOLDS 10000		 /* in one list */
+#define LIMIT_STORE_HOLD_TEXT_BYTES 256 /* its reason and who set it; bounds the list to 16 MiB */
 #define LIMIT_STORE_HOP_MESSAGES 1000	 /* messages looked at for one next hop */
 #define LIMIT_STORE_SCAN 100000		 /* attempts whose text is compared for one count */
 #define LIMIT_STORE_PAGE 50		 /* attempts fetched at once; keeps a reply far below its bound */
