@@ -127,7 +127,8 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 		    s->name, shown(value, what), why);
 		return -1;
 	}
-	load->lines[s - config_settings] = load->override != NULL ? -1 : cfg->line;
+	if (load->override == NULL)
+		load->lines[s - config_settings] = cfg->line;
 	*(const char **)result = value;
 	return 0;
 }
@@ -249,6 +250,7 @@ static bool override(cfg_t *cfg, const struct config_override *o, bool first)
 		cfg_free_value(opt);
 		opt->flags &= ~CFGF_RESET;
 	}
+	load->lines[s - config_settings] = -1;
 	if (config_setting_is_list(s) && o->value[0] == '\0')
 		return true; /* "name=" empties a list */
 	value = override_value(s, o->value);
