@@ -21,6 +21,7 @@
 #include <cmocka.h>
 
 #define PROGRAM "mailhooks-test"
+#define EXPECTED_BYTES 256
 
 static const struct log_id id = {"5f3a01", "4XyZ1"};
 
@@ -42,9 +43,9 @@ static void listen_once(enum log_level level, const char *line, void *arg)
 	snprintf(h->line, sizeof h->line, "%s", line);
 }
 
-static const char *prefix(char out[static 64], const char *rest)
+static const char *prefix(char out[static EXPECTED_BYTES], const char *rest)
 {
-	snprintf(out, 64, PROGRAM "[%ld]: %s", (long)getpid(), rest);
+	snprintf(out, EXPECTED_BYTES, PROGRAM "[%ld]: %s", (long)getpid(), rest);
 	return out;
 }
 
@@ -206,7 +207,7 @@ static void test_line_carries_the_ids(void **state)
 {
 	struct heard h = {.n = 0};
 	struct log_id session_only = {"5f3a01", ""};
-	char expected[64];
+	char expected[EXPECTED_BYTES];
 
 	(void)state;
 	log_open(PROGRAM, LOG_TO_STDERR, LOG_AS_TEXT, LOG_MAIL, LOG_LVL_INFO);
@@ -231,7 +232,7 @@ static void test_addresses_are_no_formats_R2(void **state)
 {
 	struct heard h = {.n = 0};
 	struct log_id hostile = {"%n%n", "%s%s%n"};
-	char expected[64];
+	char expected[EXPECTED_BYTES];
 
 	(void)state;
 	log_open(PROGRAM, LOG_TO_STDERR, LOG_AS_TEXT, LOG_MAIL, LOG_LVL_INFO);
@@ -404,7 +405,7 @@ static void *log_much(void *arg)
 
 static void test_threads_do_not_mix_lines(void **state)
 {
-	static char *const names[] = {"one", "two", "three", "four"};
+	static char names[4][8] = {"one", "two", "three", "four"};
 	char line[LIMIT_LOG_LINE_BYTES + 2], who[8];
 	int next[4] = {0, 0, 0, 0}, number;
 	FILE *f = tmpfile();
