@@ -262,13 +262,13 @@ static uint64_t body_stored(const struct message *m)
 	return m->body != NULL ? spool_size(m->body) : 0;
 }
 
-/* How many of the next n body bytes may be stored without a gap before them. */
+/* How many of the next n body bytes are to be stored. Once it is less than n it stays 0: what can
+ * be read has no gaps. */
 static size_t storable(const struct message *m, size_t n)
 {
 	uint64_t before = message_body_offset(m) + m->body_seen, room;
 
-	if (m->count_only || !head_complete(m) || body_stored(m) != m->body_seen ||
-	    before >= m->options.most)
+	if (m->count_only || m->error != 0 || !head_complete(m) || before >= m->options.most)
 		return 0;
 	room = m->options.most - before;
 	return n < room ? n : (size_t)room;
@@ -284,7 +284,7 @@ int message_body(struct message *m, const void *bytes, size_t n)
 	if (m->body == NULL && keep > 0)
 		m->body = spool_new(m->options.directory,
 		    m->options.memory > m->head_size ? m->options.memory - m->head_size : 0);
-	if (m->error == 0 && keep > 0 && spool_append(m->body, bytes, keep) < 0)
+	if (keep > 0 && spool_append(m->body, bytes, keep) < 0)
 		m->error = errno;
 	m->body_seen += n;
 	if (m->error == 0)

@@ -69,6 +69,7 @@ static void test_header_values(void **state)
 	    {"a\r\n\r\nbody", NULL},
 	    {"a\rb", NULL},
 	    {"a\r b", NULL},
+	    {"a\rb c", NULL},
 	    {"a\r\r\n b", NULL},
 	    {"a\n \nb", NULL},
 	    {"\nBcc: b", NULL},
