@@ -144,12 +144,14 @@ static void turn(ares_channel ares, int64_t left)
 {
 	ares_socket_t sockets[ARES_GETSOCK_MAXNUM];
 	struct pollfd fds[ARES_GETSOCK_MAXNUM];
-	int mask = ares_getsock(ares, sockets, ARES_GETSOCK_MAXNUM);
+	unsigned mask = (unsigned)ares_getsock(ares, sockets, ARES_GETSOCK_MAXNUM);
 	nfds_t n = 0;
 
 	for (int i = 0; i < ARES_GETSOCK_MAXNUM; i++) {
-		short events = (short)((ARES_GETSOCK_READABLE(mask, i) ? POLLIN : 0) |
-				       (ARES_GETSOCK_WRITABLE(mask, i) ? POLLOUT : 0));
+		/* the library's macros for this shift into the sign bit */
+		bool readable = mask & (1u << i),
+		     writable = mask & (1u << (i + ARES_GETSOCK_MAXNUM));
+		short events = (short)((readable ? POLLIN : 0) | (writable ? POLLOUT : 0));
 
 		if (events != 0)
 			fds[n++] = (struct pollfd){sockets[i], events, 0};

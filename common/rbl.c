@@ -211,6 +211,8 @@ static void fill_batch(struct batch *batch, size_t *next)
 	pthread_mutex_unlock(&rbl->lock);
 }
 
+/* More zones than one batch holds are asked one batch after the other: what the first one leaves
+ * of the time is for the next. Nobody uses so many lists, but a script may write them. */
 static void ask(struct check *check, int64_t deadline)
 {
 	struct batch batch = {.check = check};
