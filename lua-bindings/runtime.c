@@ -21,7 +21,6 @@ struct runtime {
 	size_t base;	     /* bytes used by the prepared state */
 	const struct log_id *id;
 	const char *script, *hook; /* running now, for messages */
-	bool resources;		   /* this life opened something */
 };
 
 /* keys of the registry */
@@ -74,11 +73,6 @@ _Noreturn void l_deadline(lua_State *L)
 void l_work(lua_State *L, int64_t n)
 {
 	l_guard_work(L, guard_of(L), n);
-}
-
-void runtime_note_resource(struct runtime *rt)
-{
-	rt->resources = true;
 }
 
 void l_push_env(lua_State *L)
@@ -361,9 +355,10 @@ static void l_end_body(lua_State *L, struct gate *g)
 {
 	const struct runtime *rt = g->arg;
 
+	l_sandbox_close(L);
 	lua_pushnil(L);
 	lua_rawsetp(L, LUA_REGISTRYINDEX, &env_key);
-	if (rt->resources || rt->guard.used > rt->base + KEEP_GARBAGE_BYTES)
+	if (rt->guard.used > rt->base + KEEP_GARBAGE_BYTES)
 		lua_gc(L, LUA_GCCOLLECT);
 }
 
@@ -406,7 +401,6 @@ bool runtime_begin(struct runtime *rt, const struct log_id *id)
 	struct gate g = {.l_body = l_begin_body};
 
 	rt->id = id;
-	rt->resources = false;
 	rt->script = rt->hook = "(begin)";
 	rt->guard.cap = 0;
 	if (enter(rt, &g, NULL, NULL, 0) != RUN_OK)

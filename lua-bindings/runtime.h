@@ -93,8 +93,5 @@ _Noreturn void l_deadline(lua_State *L);
 /* For C loops driven by a script (pattern matching ...): account n units of work, one unit being
  * about one VM instruction; raises when the instruction budget or the deadline is gone. */
 void l_work(lua_State *L, int64_t n);
-/* This life opened something that must be closed with it (a file ...): runtime_end() then collects
- * all garbage, so that the finaliser has run before the next life begins. */
-void runtime_note_resource(struct runtime *);
 /* Push the environment table (the script's _G). */
 void l_push_env(lua_State *L);

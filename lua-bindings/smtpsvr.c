@@ -38,7 +38,6 @@ void smtpsvr_close(struct smtpsvr *s)
 	}
 	globals_free(&s->globals);
 	reply_free(&s->refusal);
-	reply_free(&s->helo_refusal);
 	free(s->auth_user);
 	script_set_unref(s->set);
 	free(s);
@@ -174,22 +173,20 @@ static void note_tls(struct smtpsvr *s, const struct smtpsvr_tls *tls)
 	s->stale |= GLOBALS_TLS;
 }
 
-/* DoHELO() decides with a boolean and may give the text. */
+/* DoHELO() decides with a boolean about the session, and may give the text. */
 static void decide_helo(struct smtpsvr *s, const char *name, bool esmtp, struct verdict *v)
 {
-	bool refuse = s->refusal.code != 0, before = refuse;
+	bool before = s->refusal.code != 0, refuse = before;
 	struct hook_reply h;
 
 	if (!hook_helo(s, name, &refuse, esmtp, &h, v))
 		return;
-	if (before && !refuse && (h.parsed != REPLY_OK || h.reply.code < 400)) {
+	/* a refusing reply refuses, whatever the boolean says */
+	if (!hooks_apply_reply(s, "DoHELO", &h, v) && refuse && !before)
+		verdict_refuse_text(v, 550, "5.7.1", "HELO refused");
+	if (v->action != VERDICT_REPLY && before && !refuse) {
 		log_info(s->id, "refusal of the session lifted by DoHELO");
 		reply_free(&s->refusal);
-	} else if (hooks_apply_reply(s, "DoHELO", &h, v)) {
-		log_info(s->id, "HELO %.100s refused: %d", name, h.reply.code);
-	} else if (refuse && !before) {
-		verdict_refuse_text(v, 550, "5.7.1", "HELO refused");
-		log_info(s->id, "HELO %.100s refused", name);
 	}
 	reply_free(&h.reply);
 }
@@ -199,14 +196,16 @@ void smtpsvr_helo(struct smtpsvr *s, const char *name, bool esmtp, const struct 
 {
 	hooks_command(s);
 	message_end(s); /* RFC 5321 4.1.4: HELO clears the transaction */
-	reply_free(&s->helo_refusal);
 	note_tls(s, tls);
 	hook_max_message_size(s, name, v);
 	if (esmtp)
 		hook_capabilities(s, name, v);
 	decide_helo(s, name, esmtp, v);
-	if (v->action == VERDICT_REPLY)
-		reply_copy(&s->helo_refusal, &v->reply);
+	if (v->action == VERDICT_REPLY) {
+		reply_copy(&s->refusal, &v->reply);
+		log_info(
+		    s->id, "HELO %.100s refused: %d %s", name, v->reply.code, v->reply.lines[0]);
+	}
 }
 
 /* ---- commands outside of a transaction ---- */

@@ -77,8 +77,6 @@ static bool refuse_sender(struct smtpsvr *s, struct verdict *v)
 
 	if (s->refusal.code != 0)
 		verdict_refuse(v, &s->refusal);
-	else if (s->helo_refusal.code != 0)
-		verdict_refuse(v, &s->helo_refusal);
 	else if (message_sender(s->message)->too_long)
 		verdict_refuse_text(v, 501, "5.1.7", "Sender address too long");
 	else if (!g->valid_client)

@@ -53,7 +53,6 @@ struct smtpsvr {
 	bool was_local; /* LocalClientAddress as the configuration says */
 	bool local_submission;
 	struct reply refusal;	   /* of the session: every MAIL is answered with it */
-	struct reply helo_refusal; /* until the next HELO */
 	uint64_t max_message;	   /* bytes, 0 = unlimited */
 	char *auth_user;	   /* of the message in progress, "" = none */
 

@@ -53,6 +53,14 @@ static int set_reply(SMFICTX *ctx, const struct reply *r)
 	return rc;
 }
 
+/* Where the session's refusal is better said at MAIL, by the session itself (421 closes and is
+ * always said at once): Sendmail loses the text of a refusal at connect; and both MTAs answer EHLO
+ * with 250 and stay refusing for good, whatever a later DoHELO() says (observed). */
+static bool said_at_mail(enum mta mta, enum stage stage)
+{
+	return stage == STAGE_HELO || (stage == STAGE_CONNECT && mta == MTA_SENDMAIL);
+}
+
 static sfsistat refuse(SMFICTX *ctx, struct session *s, enum stage stage, const struct reply *r)
 {
 	if (s->no_reply[stage]) {
@@ -63,9 +71,7 @@ static sfsistat refuse(SMFICTX *ctx, struct session *s, enum stage stage, const 
 		    r->code);
 		return SMFIS_NOREPLY;
 	}
-	/* Sendmail loses the text of a refusal at connect, 421 excepted, and says it at MAIL, where
-	 * the session gives the same refusal with its text (observed). */
-	if (stage == STAGE_CONNECT && s->mta == MTA_SENDMAIL && r->code != 421)
+	if (r->code != 421 && said_at_mail(s->mta, stage))
 		return SMFIS_CONTINUE;
 	if (set_reply(ctx, r) != MI_SUCCESS)
 		log_bug(&s->id, "smfi_setreply refused %d %s \"%.60s\"", r->code, r->xcode,

@@ -45,6 +45,31 @@ static bool is_local_submission(const struct session *s, const struct ip_address
 	return s->mta == MTA_POSTFIX && a->family == AF_INET && a->port == 0;
 }
 
+/* Hooks whose command never reaches a milter of this MTA (observed); said once for each loading. */
+static void note_silent_hooks(const struct session *s)
+{
+	static const struct {
+		const char *hook, *command;
+		bool on_postfix;
+	} silent[] = {
+	    {"DoNOOP", "NOOP", true},
+	    {"DoQUIT", "QUIT", true},
+	    {"DoVRFY", "VRFY", true},
+	    {"DoEXPN", "EXPN", false},
+	    {"DoHELP", "HELP", false},
+	};
+	const char *name = s->mta == MTA_POSTFIX ? "Postfix" : "Sendmail";
+
+	if (!script_set_first(s->set, name))
+		return;
+	for (size_t i = 0; i < sizeof silent / sizeof *silent; i++)
+		if ((silent[i].on_postfix || s->mta != MTA_POSTFIX) &&
+		    script_set_has_hook(s->set, SCRIPT_SMTPSVR, silent[i].hook))
+			log_warn(NULL, "script %s, %s: not called, %s does not tell a milter of %s",
+			    script_set_path(s->set, SCRIPT_SMTPSVR), silent[i].hook, name,
+			    silent[i].command);
+}
+
 static sfsistat on_connect(SMFICTX *ctx, char *hostname, _SOCK_ADDR *address)
 {
 	struct session *s = of(ctx);
@@ -58,6 +83,7 @@ static sfsistat on_connect(SMFICTX *ctx, char *hostname, _SOCK_ADDR *address)
 	    version != NULL && strncmp(version, "Postfix", 7) == 0 ? MTA_POSTFIX : MTA_SENDMAIL;
 	if (!smtpsvr_needs(s->set)->session)
 		return SMFIS_CONTINUE;
+	note_silent_hooks(s);
 	ip_address_from_sockaddr(&client.address, (const struct sockaddr *)address);
 	client.daemon_name = macro(ctx, "{daemon_name}");
 	client.local_submission = is_local_submission(s, &client.address);
