@@ -69,8 +69,10 @@ static void expect_stream(const struct message *m, const char *expected)
 static void test_envelope(void **state)
 {
 	struct message *m = new_message(100, 100);
-	char *sender[] = {"<a@b>", "SIZE=5", NULL}, *null[] = {"<>", NULL};
-	char *first[] = {"<x@y>", NULL}, *second[] = {"z@y", "NOTIFY=NEVER", NULL};
+	char from[] = "<a@b>", size[] = "SIZE=5", nobody[] = "<>";
+	char to[] = "<x@y>", local[] = "z@y", notify[] = "NOTIFY=NEVER";
+	char *sender[] = {from, size, NULL}, *null[] = {nobody, NULL};
+	char *first[] = {to, NULL}, *second[] = {local, notify, NULL};
 
 	(void)state;
 	assert_null(message_sender(m));
@@ -97,7 +99,7 @@ static void test_envelope(void **state)
 static void test_recipient_limit(void **state)
 {
 	struct message *m = new_message(100, 100);
-	char *argv[] = {"<x@y>", NULL};
+	char to[] = "<x@y>", *argv[] = {to, NULL};
 
 	(void)state;
 	for (int i = 0; i < LIMIT_RECIPIENTS; i++)

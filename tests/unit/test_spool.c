@@ -1,5 +1,6 @@
 /* The store of a message: memory, then a file without a name; and what happens when the disk fails.
- * The system calls go through the wrappers below (see this folder's meson.build). */
+ * The system calls, in the 64-bit form that meson chooses, go through the wrappers below (see this
+ * folder's meson.build). */
 #include "common/spool.h"
 
 #include <setjmp.h>
@@ -30,16 +31,16 @@ static struct {
 	bool no_memory;
 } fail;
 
-int __real_open(const char *path, int flags, ...);
-int __wrap_open(const char *path, int flags, ...);
-ssize_t __real_pwrite(int fd, const void *bytes, size_t n, off_t offset);
-ssize_t __wrap_pwrite(int fd, const void *bytes, size_t n, off_t offset);
-ssize_t __real_pread(int fd, void *bytes, size_t n, off_t offset);
-ssize_t __wrap_pread(int fd, void *bytes, size_t n, off_t offset);
+int __real_open64(const char *path, int flags, ...);
+int __wrap_open64(const char *path, int flags, ...);
+ssize_t __real_pwrite64(int fd, const void *bytes, size_t n, off_t offset);
+ssize_t __wrap_pwrite64(int fd, const void *bytes, size_t n, off_t offset);
+ssize_t __real_pread64(int fd, void *bytes, size_t n, off_t offset);
+ssize_t __wrap_pread64(int fd, void *bytes, size_t n, off_t offset);
 void *__real_realloc(void *p, size_t n);
 void *__wrap_realloc(void *p, size_t n);
 
-int __wrap_open(const char *path, int flags, ...)
+int __wrap_open64(const char *path, int flags, ...)
 {
 	va_list ap;
 	mode_t mode;
@@ -54,10 +55,10 @@ int __wrap_open(const char *path, int flags, ...)
 		errno = fail.open_error;
 		return -1;
 	}
-	return fail.last_fd = __real_open(path, flags, mode);
+	return fail.last_fd = __real_open64(path, flags, mode);
 }
 
-ssize_t __wrap_pwrite(int fd, const void *bytes, size_t n, off_t offset)
+ssize_t __wrap_pwrite64(int fd, const void *bytes, size_t n, off_t offset)
 {
 	if (fail.write_error != 0 && fail.writes_before_error-- <= 0) {
 		errno = fail.write_error;
@@ -68,10 +69,10 @@ ssize_t __wrap_pwrite(int fd, const void *bytes, size_t n, off_t offset)
 		errno = EINTR;
 		return -1;
 	}
-	return __real_pwrite(fd, bytes, fail.short_writes ? (n + 1) / 2 : n, offset);
+	return __real_pwrite64(fd, bytes, fail.short_writes ? (n + 1) / 2 : n, offset);
 }
 
-ssize_t __wrap_pread(int fd, void *bytes, size_t n, off_t offset)
+ssize_t __wrap_pread64(int fd, void *bytes, size_t n, off_t offset)
 {
 	if (fail.interrupted) {
 		fail.interrupted = false;
@@ -82,7 +83,7 @@ ssize_t __wrap_pread(int fd, void *bytes, size_t n, off_t offset)
 		errno = fail.read_error;
 		return -1;
 	}
-	return __real_pread(fd, bytes, n, offset);
+	return __real_pread64(fd, bytes, n, offset);
 }
 
 void *__wrap_realloc(void *p, size_t n)
