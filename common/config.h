@@ -26,20 +26,20 @@ struct network_list {
 struct service_config { /* one SMTP service as VPOP3 knows it; the first one is the default */
 	char *name;	/* ServerName */
 	int id;		/* ServerID */
-	struct strlist listen;	    /* milter addresses that belong to this service */
-	struct strlist daemon_names; /* or {daemon_name} macro values */
+	struct strlist listen;		     /* milter addresses that belong to this service */
+	struct strlist daemon_names;	     /* or {daemon_name} macro values */
 	struct network_list client_networks; /* ValidClientAddress; default everything */
 	struct network_list local_networks;  /* LocalClientAddress; default loopback */
-	bool auth_required;	    /* AuthenticationRequired at the start of a session */
-	char *allowed_users;	    /* AllowedUsers at the start, "" = everybody */
-	uint64_t max_message_bytes; /* 0 = unlimited (the MTA has its own limit) */
-	uint64_t max_line_bytes;    /* MaxLineLength, 0 = unlimited */
+	bool auth_required;		     /* AuthenticationRequired at the start of a session */
+	char *allowed_users;		     /* AllowedUsers at the start, "" = everybody */
+	uint64_t max_message_bytes;	     /* 0 = unlimited (the MTA has its own limit) */
+	uint64_t max_line_bytes;	     /* MaxLineLength, 0 = unlimited */
 };
 
 struct config {
-	char *path;    /* file it came from, for messages; "" if none */
-	char *scripts; /* directory */
-	char *store;   /* sqlite:PATH, redis://... */
+	char *path;	    /* file it came from, for messages; "" if none */
+	char *scripts;	    /* directory */
+	char *store;	    /* sqlite:PATH, redis://... */
 	char *user, *group; /* run as; "" = do not change */
 	char *state_dir;    /* last good scripts, spill files */
 	char *run_dir;	    /* pid and lock files */
@@ -52,23 +52,23 @@ struct config {
 	} log;
 
 	struct {
-		int hook_ms;	    /* wall clock of one hook, waits included */
-		int command_ms;	    /* all hooks and waits of one SMTP command together */
+		int hook_ms;	      /* wall clock of one hook, waits included */
+		int command_ms;	      /* all hooks and waits of one SMTP command together */
 		int64_t instructions; /* Lua VM instructions of one hook */
 		size_t memory_bytes;  /* of one script instance */
 		int idle_instances;   /* prepared states kept for reuse */
 		enum on_error on_error;
-		char *out;	/* LUA.OUT */
-		char *errors;	/* LUAERRORS.LOG */
+		char *out;    /* LUA.OUT, "" = none */
+		char *errors; /* LUAERRORS.LOG, "" = none */
 	} lua;
 
 	struct {
-		struct strlist listen; /* unix:/path, inet:port@host, inet6:port@host */
+		struct strlist listen;		   /* unix:/path, inet:port@host, inet6:port@host */
 		char *socket_owner, *socket_group; /* "" = those of the process */
 		mode_t socket_mode;
-		int waiting;	    /* callbacks that may wait for DNS and the like at once */
-		int drain_seconds;  /* SIGTERM: how long messages in flight may take to end */
-		size_t memory_bytes; /* of one message before it is spilled to disk */
+		int waiting;	      /* callbacks that may wait for DNS and the like at once */
+		int drain_seconds;    /* SIGTERM: how long messages in flight may take to end */
+		size_t memory_bytes;  /* of one message before it is spilled to disk */
 		uint64_t spill_bytes; /* of one message on disk; longer ones are counted only */
 	} milter;
 
@@ -99,13 +99,14 @@ struct config_overrides { /* the -o arguments in order, "section.name=value" */
 
 /* path NULL: the default path if it exists, else built-in defaults. Returns a reference, or NULL
  * with "file:line: what, why, way out" in error. Lists given by -o replace the file's list; several
- * -o of one list add up. */
-struct config *config_load(const char *path, const struct config_overrides *, char *error,
-    size_t size);
+ * -o of one list add up, "name=" empties it. A relative path of -o begins at the current
+ * directory. Nothing is printed. Thread-safe; loads happen one after the other. */
+struct config *config_load(
+    const char *path, const struct config_overrides *, char *error, size_t size);
 struct config *config_ref(struct config *);
 void config_unref(struct config *);
 
 bool network_list_has(const struct network_list *, const struct ip_address *);
 /* The service of a session: by listen address, else by daemon name, else the first. */
-const struct service_config *config_service(const struct config *, const char *listen,
-    const char *daemon_name);
+const struct service_config *config_service(
+    const struct config *, const char *listen, const char *daemon_name);
