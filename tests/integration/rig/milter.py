@@ -1,14 +1,18 @@
 """mailhooks-milter under test, with a configuration and scripts that the test writes."""
 
+import shutil
+
 from rig import daemon, machine
 
 BINARY = machine.BUILD / "milter/mailhooks-milter"
+USER = "mailhooks"   # the program starts as root and becomes this user, as in production
 
 
 def socket_path():
     """Where both MTAs look for the filter, the same for the whole run."""
     directory = machine.root() / "filter"
     directory.mkdir(mode=0o755, exist_ok=True)
+    shutil.chown(directory, USER)
     return directory / "milter.sock"
 
 
@@ -20,6 +24,7 @@ class Milter(daemon.Daemon):
         self.socket = socket or socket_path()
         self.scripts = self.directory / "scripts"
         self.scripts.mkdir()
+        shutil.chown(self.directory, USER)
         self.config = self.directory / "mailhooks.conf"
 
     def script(self, name, text):
