@@ -248,6 +248,7 @@ static void say_truncated(struct packet *p)
 
 static void (*const sayings[])(struct packet *) = {
     [SAYS_NOTHING_BUT_ROOT] = say_listed,
+    [REFUSES_ROOT_ONLY] = say_refused,
     [SAYS_LISTED] = say_listed,
     [SAYS_LISTED_LATE] = say_listed_late,
     [SAYS_SERVFAIL] = say_servfail,
@@ -282,7 +283,8 @@ static void *respond(void *arg)
 		p.question += 5;
 		atomic_fetch_add(&r->questions, 1);
 		if (manners == SAYS_NOTHING ||
-		    (manners == SAYS_NOTHING_BUT_ROOT && p.bytes[12] != 0))
+		    (p.bytes[12] != 0 &&
+			(manners == SAYS_NOTHING_BUT_ROOT || manners == REFUSES_ROOT_ONLY)))
 			continue;
 		sayings[manners](&p);
 		sendto(r->fd, p.bytes, p.n, 0, (struct sockaddr *)&from, len);

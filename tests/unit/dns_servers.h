@@ -25,6 +25,7 @@ void dnsmasq_stop(struct dnsmasq *);
 enum manners {
 	SAYS_NOTHING,
 	SAYS_NOTHING_BUT_ROOT, /* only the name "." is answered */
+	REFUSES_ROOT_ONLY,     /* and the others are not answered */
 	SAYS_LISTED,	       /* A 127.0.0.2, 60 seconds */
 	SAYS_LISTED_LATE,      /* the same, after 100 ms */
 	SAYS_SERVFAIL,
