@@ -9,10 +9,11 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-from rig import dns as dns_module     # noqa: E402
-from rig import machine, milter as milter_module, postfix, sendmail, sink as sink_module  # noqa: E402
-from rig import smtp                  # noqa: E402
-from rig import syslog as syslog_module  # noqa: E402
+from rig import daemon, machine, postfix, sendmail, smtp   # noqa: E402
+from rig import dns as dns_module   # noqa: E402
+from rig import milter as milter_module   # noqa: E402
+from rig import sink as sink_module   # noqa: E402
+from rig import syslog as syslog_module   # noqa: E402
 
 # Ports of the session's servers; .plain_port is the next one. Further instances count on.
 POSTFIX_PORT, SENDMAIL_PORT, FIRST_FREE_PORT = 2510, 2520, 2530
@@ -177,11 +178,13 @@ def gather_evidence(item):
         c.transcript() for c in clients[:20] if hasattr(c, "dialogue"))}
     values = list(getattr(item, "funcargs", {}).values())
     for value in values + [s for v in values for s in getattr(v, "servers", [])]:
+        if isinstance(value, daemon.Daemon):
+            name = type(value).__name__.lower()
+            evidence[f"{name} log"] = value.log()
+            evidence[f"{name} sanitizer"] = "\n".join(value.sanitizer_reports())
         if isinstance(value, milter_module.Milter):
-            evidence["milter log"] = value.log()
-            evidence["sanitizer"] = "\n".join(value.sanitizer_reports())
             evidence["LUA.OUT"] = value.out()
             evidence["LUAERRORS.LOG"] = value.errors()
-        elif isinstance(value, (postfix.Postfix, sendmail.Sendmail)):
+        if isinstance(value, (postfix.Postfix, sendmail.Sendmail)):
             evidence[f"{value.name} {value.port} log"] = value.log()
     return evidence

@@ -197,6 +197,23 @@ def test_next_host_is_tried(mta, sink):
     assert mta.wait_delivery().host == "127.0.0.12"
 
 
+def test_host_that_hangs_is_let_go(mta, sink):
+    """A scripted host that never answers does not outlive the test."""
+    sink.answer("MAIL", sink.HANG, host="127.0.0.21")
+    assert mta.send("ann@sender.test", "bob@one.test", MESSAGE, plain=True).ok
+    machine.wait_until(lambda: any("MAIL" in line for _, line in sink.commands), 10, "MAIL")
+    assert not mta.is_idle()
+    sink.release()
+    mta.settle()
+    assert mta.deliveries() == []
+
+
+def test_host_that_drops(mta, sink):
+    sink.answer("EHLO", sink.DROP, host="127.0.0.11")
+    assert mta.send("ann@sender.test", "bob@example.com", MESSAGE, plain=True).ok
+    assert mta.wait_delivery().host == "127.0.0.12"
+
+
 def test_log_starts_with_the_test(mta):
     assert mta.log() == ""
     assert mta.send("once@sender.test", "bob@one.test", MESSAGE, plain=True).ok

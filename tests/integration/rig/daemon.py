@@ -66,7 +66,7 @@ class Daemon:
             if self.process.poll() is not None:
                 raise AssertionError(f"ended with {self.process.returncode} at start:\n{self.log()}")
             return "READY=1" in self.drain_notify()
-        machine.wait_until(ready, timeout, "READY=1; log:\n" + self.log())
+        machine.wait_until(ready, timeout, lambda: "READY=1; log:\n" + self.log())
 
     @property
     def pid(self):
@@ -110,7 +110,7 @@ class Daemon:
     def wait_log(self, pattern, timeout=10):
         """Waits for a line that the regular expression finds; returns the match."""
         return machine.wait_until(lambda: re.search(pattern, self.log(), re.M), timeout,
-                                  f"{pattern!r} in the log:\n{self.log()}")
+                                  lambda: f"{pattern!r} in the log:\n{self.log()}")
 
     def sanitizer_reports(self):
         return [f.read_text(errors="replace") for f in self.directory.glob("sanitizer.*")]

@@ -31,14 +31,15 @@ def new_directory(name):
 
 
 def wait_until(condition, timeout, what):
-    """Returns the first true value of condition(); fails when there was none in time."""
+    """Returns the first true value of condition(); fails when there was none in time. what says
+    what was waited for: a text, or a function that makes it when it is needed."""
     end = time.monotonic() + timeout
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() >= end:
-            raise AssertionError(f"waited {timeout} s in vain for {what}")
+            raise AssertionError(f"waited {timeout} s in vain for {what() if callable(what) else what}")
         time.sleep(0.01)
 
 

@@ -55,8 +55,8 @@ class Mta:
     def settle(self, timeout=20):
         """Waits until the server has nothing to do: what is not delivered now is deferred, held
         or gone. Sessions that the test has open may stay."""
-        machine.wait_until(self.is_idle, timeout, f"{self.name} to come to rest; queue: "
-                           f"{self.queue()}")
+        machine.wait_until(self.is_idle, timeout,
+                           lambda: f"{self.name} to come to rest; queue: {self.queue()}")
 
     def log(self):
         """What the server logged since the test began."""
@@ -83,6 +83,7 @@ class Mta:
         """Leaves nothing to the next test."""
         for c in list(self.clients):
             c.close()
+        self.sink.release()
         self.settle()
         self.purge()
 

@@ -104,6 +104,7 @@ class Sink:
         self.commands = []   # (host, line) of every command, for tests of the dialogue
         self.rules = []
         self.listening = {}
+        self.hanging = []    # futures of sessions that a script keeps waiting
         self.tls = {}
         self.thread = threading.Thread(target=self.loop.run_forever, name="sink", daemon=True)
         self.thread.start()
@@ -160,6 +161,15 @@ class Sink:
             self.commands.clear()
             self.rules.clear()
 
+    def release(self):
+        """Drops the connections that a script keeps waiting."""
+        async def wake():
+            for future in self.hanging:
+                if not future.done():
+                    future.set_result(None)
+            self.hanging.clear()
+        self.in_loop(wake())
+
     def stop(self):
         for host, port in list(self.listening):
             self.unlisten(host, port)
@@ -210,10 +220,11 @@ class Session:
     async def say(self, verb, line, default):
         """Answers with the scripted reply or the default; returns whether it was a yes."""
         reply = self.sink.scripted(self.host, verb, line)
-        if reply is DROP:
-            raise Dropped()
         if reply is HANG:
-            await asyncio.sleep(3600)
+            self.sink.hanging.append(self.sink.loop.create_future())
+            await self.sink.hanging[-1]
+        if reply in (DROP, HANG):
+            raise Dropped()
         reply = reply or default
         self.writer.write(reply.replace("\n", "\r\n").encode() + b"\r\n")
         await self.writer.drain()
