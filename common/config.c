@@ -15,7 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SHOWN_BYTES 80 /* of a wrong name or value in an error */
+#define SHOWN "\"%.80s\"" /* a wrong name or value in an error */
+#define ERROR_BYTES 1024  /* of an error before control characters are escaped */
 
 struct counted {
 	struct config config; /* first: a pointer to it is a pointer to this */
@@ -39,18 +40,19 @@ static struct load *load;
 
 bool config_failed(const char *where, const char *fmt, ...)
 {
+	char text[ERROR_BYTES];
 	va_list ap;
 	int n;
 
 	if (load->failed)
 		return false;
 	load->failed = true;
-	n = snprintf(load->error, load->size, "%s: ", where != NULL ? where : load->path);
-	if (n < 0 || (size_t)n >= load->size)
-		return false;
+	n = snprintf(text, sizeof text, "%s: ", where != NULL ? where : load->path);
 	va_start(ap, fmt);
-	vsnprintf(load->error + n, load->size - (size_t)n, fmt, ap);
+	if (n > 0 && (size_t)n < sizeof text)
+		vsnprintf(text + n, sizeof text - (size_t)n, fmt, ap);
 	va_end(ap);
+	log_escape(load->error, load->size, text, strlen(text));
 	return false;
 }
 
@@ -79,34 +81,26 @@ const char *config_place_of(const char *section, const char *name, char *out, si
 	return out;
 }
 
-/* A part of foreign text, fit to be shown. */
-static const char *shown(const char *text, char out[static SHOWN_BYTES])
-{
-	log_escape(out, SHOWN_BYTES, text, strlen(text));
-	return out;
-}
-
 /* ---- what libconfuse calls ---- */
 
 static void on_error(cfg_t *cfg, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 
 static void on_error(cfg_t *cfg, const char *fmt, va_list ap)
 {
-	char where[512], text[256], escaped[512], name[SHOWN_BYTES], suggestion[128];
+	char where[512], text[256], suggestion[128];
 	const char *section = strcmp(cfg->name, "root") == 0 ? "" : cfg->name;
 
 	place(cfg->line, where, sizeof where);
 	if (strcmp(fmt, "no such option '%s'") == 0) { /* else its own words do */
 		const char *unknown = va_arg(ap, const char *);
 
-		config_failed(where, "\"%s\" is no setting%s%s%s", shown(unknown, name),
+		config_failed(where, SHOWN " is no setting%s%s%s", unknown,
 		    section[0] != '\0' ? " of section " : "", section,
 		    config_suggest(section, unknown, suggestion, sizeof suggestion));
 		return;
 	}
 	vsnprintf(text, sizeof text, fmt, ap);
-	log_escape(escaped, sizeof escaped, text, strlen(text));
-	config_failed(where, "%s (see mailhooks.conf(5))", escaped);
+	config_failed(where, "%s (see mailhooks.conf(5))", text);
 }
 
 /* Every value that is read or given by -o. */
@@ -114,7 +108,7 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 {
 	const char *section = strcmp(cfg->name, "root") == 0 ? "" : cfg->name;
 	const struct setting *s = config_setting(section, opt->name);
-	char where[512], what[SHOWN_BYTES], why[512];
+	char where[512], why[512];
 
 	place(cfg->line, where, sizeof where);
 	if (s == NULL) { /* libconfuse knows a path "section|name" */
@@ -123,8 +117,8 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 		return -1;
 	}
 	if (!config_value_check(s, value, why, sizeof why)) {
-		config_failed(where, "%s%s%s = \"%s\": %s", section, section[0] != '\0' ? "." : "",
-		    s->name, shown(value, what), why);
+		config_failed(where, "%s%s%s = " SHOWN ": %s", section,
+		    section[0] != '\0' ? "." : "", s->name, value, why);
 		return -1;
 	}
 	if (load->override == NULL)
@@ -194,7 +188,7 @@ static bool parse_file(cfg_t *cfg, const char *path, bool must_exist)
 /* The section of a -o argument; NULL: it does not exist, reported. */
 static cfg_t *override_section(cfg_t *cfg, const struct config_override *o, const char *where)
 {
-	char suggestion[128], name[SHOWN_BYTES];
+	char suggestion[128];
 	cfg_t *section = cfg;
 
 	if (config_setting(o->section, o->name) == NULL) {
@@ -213,8 +207,8 @@ static cfg_t *override_section(cfg_t *cfg, const struct config_override *o, cons
 		section = cfg_getsec(cfg, o->section);
 	if (section == NULL)
 		config_failed(where,
-		    "there is no service \"%s\": write service \"%s\" { } into the file",
-		    shown(o->title, name), name);
+		    "there is no service " SHOWN ": write service " SHOWN " { } into the file",
+		    o->title, o->title);
 	return section;
 }
 
@@ -277,7 +271,7 @@ static bool override_all(cfg_t *cfg, const struct strlist *items)
 
 		if (!config_override_parse(&o, items->v[i]))
 			return config_failed("-o",
-			    "\"%s\" is not understood: write -o section.name=value", items->v[i]);
+			    SHOWN " is not understood: write -o section.name=value", items->v[i]);
 		ok = override(cfg, &o, is_first(items, i));
 		load->override = NULL;
 		config_override_clear(&o);

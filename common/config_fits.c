@@ -1,8 +1,5 @@
 /* config_fits.c - settings that are right one by one must also fit together. */
 #include "common/config_private.h"
-#include "common/limits.h"
-
-#include <string.h>
 
 static bool check_times(const struct config *c)
 {
@@ -60,17 +57,15 @@ static bool check_pair(const struct service_config *a, const struct service_conf
 static bool check_service(const struct config *c, const struct service_config *s)
 {
 	const char *wanted = config_check_title(s->name);
-	char name[4 * LIMIT_CONFIG_TITLE_BYTES];
 
-	log_escape(name, sizeof name, s->name, strlen(s->name));
 	if (wanted != NULL)
-		return config_failed(NULL, "service \"%s\": %s", name, wanted);
+		return config_failed(NULL, "service \"%s\": %s", s->name, wanted);
 	for (size_t i = 0; i < s->listen.n; i++)
 		if (!strlist_has(&c->milter.listen, s->listen.v[i]))
 			return config_failed(NULL,
 			    "service \"%s\" listens on %s, which milter.listen does not name: add "
 			    "it there",
-			    name, s->listen.v[i]);
+			    s->name, s->listen.v[i]);
 	return true;
 }
 
