@@ -64,8 +64,7 @@ static const char *fold(const char *value, size_t n, char *out)
 
 		while (p + len < end && p[len] != '\r' && p[len] != '\n')
 			len++;
-		/* The first line follows the name and the colon, so it is never white space only.
-		 */
+		/* The first line follows name and colon, so it never is white space only. */
 		if (p == value || !blank_only(p, len)) {
 			if (p != value)
 				*out++ = '\n';

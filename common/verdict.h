@@ -5,8 +5,7 @@
  * one session; nothing here is synchronised. Everything in it was checked by outgoing.h when it was
  * put in: header names are valid (RFC 5322 3.6.8), values hold no CR, LF (except as a fold) or NUL,
  * addresses no control characters, a body only CR LF line ends (R9, R10), so whoever applies it
- * need not check again. A string from Lua may hold a NUL: refuse that before it becomes one of C.
- */
+ * need not check again. A string of Lua with a NUL in it must be refused before it comes here. */
 #pragma once
 
 #include "common/list.h"
@@ -31,8 +30,7 @@ enum header_op {
 struct header_change {
 	enum header_op op;
 	char *name;
-	char
-	    *value; /* after the colon, first blank included, folds "\n"; NULL with HEADER_DELETE */
+	char *value; /* after the colon, first blank included, folds "\n"; NULL: HEADER_DELETE */
 	int index;
 };
 
