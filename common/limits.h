@@ -19,6 +19,7 @@
 /* Scripts */
 #define LIMIT_SCRIPT_BYTES (4u << 20)	 /* one script file */
 #define LIMIT_SCRIPT_FILES 1000		 /* files in a script directory */
+#define LIMIT_SCRIPT_OPEN_FILES 32	 /* by one instance: it must not take the process's descriptors */
 #define LIMIT_TRACEBACK_BYTES 8192	 /* of one script error in the log */
 #define LIMIT_LIST_FROM_SCRIPT 10000	 /* entries read from a list that a script returns */
 #define LIMIT_STRING_FROM_SCRIPT (1u << 20) /* bytes read from a string that a script returns */

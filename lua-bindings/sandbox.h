@@ -1,12 +1,24 @@
 /* sandbox.h - private to lua-bindings/: which functions a script can reach.
  *
  * A whitelist: libraries are built function by function, nothing is inherited from the stock
- * tables. l_sandbox_prepare() runs once per state (metatables, shared C closures);
- * l_sandbox_open() fills a fresh environment table at the top of the stack for one life. What a
- * script does to the tables it got dies with its life (R14). */
+ * tables. l_sandbox_prepare() runs once per state (metatables, templates); l_sandbox_open() fills a
+ * fresh environment table at the top of the stack for one life; l_sandbox_close() ends the life:
+ * its files are closed and nothing refers to its tables any more. What a script does to the tables
+ * it got dies with its life (R14).
+ *
+ * During a life the environment table is also the globals table of the state, so what load()
+ * compiles runs in it. Between two lives there is none. */
 #pragma once
 
 #include <lua.h>
 
 void l_sandbox_prepare(lua_State *L);
 void l_sandbox_open(lua_State *L); /* environment table on top, stays there */
+void l_sandbox_close(lua_State *L);
+
+/* Raise when os.setsafety() is in force. function is what the script called, for the message. */
+void l_refuse_in_safety_mode(lua_State *L, const char *function);
+
+/* Push a table that names everything a script finds at the start of a life: "string.find" and so
+ * on, with the methods of file handles as "file:read". For tests and the function reference. */
+void l_sandbox_list(lua_State *L);
