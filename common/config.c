@@ -81,6 +81,11 @@ const char *config_place_of(const char *section, const char *name, char *out, si
 	return out;
 }
 
+bool config_is_set(const char *section, const char *name)
+{
+	return load->lines[config_setting(section, name) - config_settings] != 0;
+}
+
 /* ---- what libconfuse calls ---- */
 
 static void on_error(cfg_t *cfg, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));

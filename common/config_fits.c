@@ -1,20 +1,19 @@
 /* config_fits.c - settings that are right one by one must also fit together. */
 #include "common/config_private.h"
 
-static bool check_times(const struct config *c)
+/* All hooks and look-ups of a command share its time. A default gives way, a setting is refused. */
+static bool fit_time(const struct config *c, const char *section, const char *name, int *ms)
 {
 	char where[512];
 
-	if (c->lua.hook_ms > c->lua.command_ms)
-		return config_failed(config_place_of("lua", "hook_ms", where, sizeof where),
-		    "lua.hook_ms (%d) is more than lua.command_ms (%d), which bounds all hooks of a "
-		    "command together: lower the one or raise the other",
-		    c->lua.hook_ms, c->lua.command_ms);
-	if (c->rbl.timeout_ms > c->lua.command_ms)
-		return config_failed(config_place_of("rbl", "timeout_ms", where, sizeof where),
-		    "rbl.timeout_ms (%d) is more than lua.command_ms (%d), in which the look-ups "
-		    "happen: lower the one or raise the other",
-		    c->rbl.timeout_ms, c->lua.command_ms);
+	if (*ms <= c->lua.command_ms)
+		return true;
+	if (config_is_set(section, name))
+		return config_failed(config_place_of(section, name, where, sizeof where),
+		    "%s.%s (%d) is more than lua.command_ms (%d), which bounds all hooks and look-ups "
+		    "of a command together: lower the one or raise the other",
+		    section, name, *ms, c->lua.command_ms);
+	*ms = c->lua.command_ms;
 	return true;
 }
 
@@ -81,7 +80,9 @@ static bool check_services(const struct config *c)
 	return true;
 }
 
-bool config_fits(const struct config *c)
+bool config_fits(struct config *c)
 {
-	return check_times(c) && check_needed(c) && check_services(c);
+	return fit_time(c, "lua", "hook_ms", &c->lua.hook_ms) &&
+	       fit_time(c, "rbl", "timeout_ms", &c->rbl.timeout_ms) && check_needed(c) &&
+	       check_services(c);
 }

@@ -50,8 +50,10 @@ bool config_failed(const char *place, const char *fmt, ...) __attribute__((forma
 /* Where a setting was last set: "FILE:LINE", "-o NAME" or "FILE". */
 const char *config_place_of(const char *section, const char *name, char *out, size_t size);
 
-/* config_fits.c - false: reported with config_failed(). */
-bool config_fits(const struct config *);
+bool config_is_set(const char *section, const char *name); /* by the file or by -o */
+
+/* config_fits.c - lowers defaults that do not fit; false: reported with config_failed(). */
+bool config_fits(struct config *);
 
 /* config_schema.c */
 #define CONFIG_SERVICE "service"    /* the section that has a title and may stand more than once */

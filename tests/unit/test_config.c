@@ -316,6 +316,17 @@ static void test_override_of_the_only_service(void **state)
 	config_unref(c);
 }
 
+/* Who lowers the time of a command need not know what else is in it. */
+static void test_default_times_give_way(void **state)
+{
+	struct config *c = rig_load_ok("lua { command_ms = 1000 }", NULL);
+
+	(void)state;
+	assert_int_equal(c->lua.hook_ms, 1000);
+	assert_int_equal(c->rbl.timeout_ms, 1000);
+	config_unref(c);
+}
+
 static void test_relative_path_of_the_command_line(void **state)
 {
 	static const char *const items[] = {"scripts=./lua", NULL};
@@ -397,6 +408,7 @@ int main(void)
 	    cmocka_unit_test(test_full_file),
 	    cmocka_unit_test(test_overrides),
 	    cmocka_unit_test(test_override_of_the_only_service),
+	    cmocka_unit_test(test_default_times_give_way),
 	    cmocka_unit_test(test_relative_path_of_the_command_line),
 	    cmocka_unit_test(test_references),
 	    cmocka_unit_test(test_reloads_in_threads),

@@ -87,8 +87,8 @@ static const struct refusal refusals[] = {
     {"scripts = \"\\999\"", NULL, ":1", "bad escape sequence"},
     /* settings that do not fit together */
     {"\nlua { hook_ms = 20000 }", NULL, ":2", "lua.hook_ms (20000) is more than lua.command_ms"},
-    {"lua { command_ms = 4000 }", NULL, "",
-	"lua.hook_ms (5000) is more than lua.command_ms (4000)"},
+    {"lua { hook_ms = 5000\n command_ms = 4000 }", NULL, ":1", "more than lua.command_ms (4000)"},
+    {"lua { hook_ms = 5000 }", "lua.command_ms=99", ":1", "more than lua.command_ms (99)"},
     {"\nlua { command_ms = 1000 hook_ms = 10 }\nrbl {\n timeout_ms = 2000\n}", NULL, ":4",
 	"rbl.timeout_ms (2000) is more than lua.command_ms (1000)"},
     {"rbl { action = redirect }", NULL, ":1", "rbl.redirect names no address"},
