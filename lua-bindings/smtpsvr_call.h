@@ -1,4 +1,4 @@
-/* smtpsvr_call.h - private to the smtpsvr_hooks*.c files: one call of a hook. */
+/* smtpsvr_call.h - private to lua-bindings/: one call of a hook, for the smtpsvr_hooks*.c files. */
 #pragma once
 
 #include "lua-bindings/runtime.h"

@@ -183,6 +183,13 @@ static sfsistat on_header(SMFICTX *ctx, char *name, char *value)
 	return answer(ctx, s, STAGE_HEADER, &v);
 }
 
+static sfsistat on_end_of_header(SMFICTX *ctx)
+{
+	struct session *s = of(ctx);
+
+	return s != NULL && s->no_reply[STAGE_END_OF_HEADER] ? SMFIS_NOREPLY : SMFIS_CONTINUE;
+}
+
 static sfsistat on_body(SMFICTX *ctx, unsigned char *bytes, size_t n)
 {
 	struct session *s = of(ctx);
@@ -254,6 +261,7 @@ bool callbacks_register(const char *address)
 	    .xxfi_envfrom = on_mail,
 	    .xxfi_envrcpt = on_rcpt,
 	    .xxfi_header = on_header,
+	    .xxfi_eoh = on_end_of_header,
 	    .xxfi_body = on_body,
 	    .xxfi_eom = on_end_of_message,
 	    .xxfi_abort = on_abort,

@@ -26,6 +26,10 @@ static const struct {
     [STAGE_DATA] = {SMFIP_NODATA, SMFIP_NR_DATA, NEED(data), NEED(data_reply)},
     [STAGE_UNKNOWN] = {SMFIP_NOUNKNOWN, SMFIP_NR_UNKN, NEED(unknown), NEED(unknown)},
     [STAGE_HEADER] = {SMFIP_NOHDRS, SMFIP_NR_HDR, NEED(headers), NEVER},
+    /* Nobody looks at the end of the header, but without it libmilter takes a body that follows
+     * DATA directly (a message without header) for a protocol error and never answers (observed).
+     */
+    [STAGE_END_OF_HEADER] = {SMFIP_NOEOH, SMFIP_NR_EOH, NEED(body), NEVER},
     [STAGE_BODY] = {SMFIP_NOBODY, SMFIP_NR_BODY, NEED(body), NEVER},
     [STAGE_END] = {0, 0, ALWAYS, ALWAYS}, /* the end of the message always gets an answer */
 };
@@ -78,7 +82,7 @@ static bool needed(const struct smtpsvr_needs *n, size_t need)
 
 unsigned long negotiate_steps(const struct smtpsvr_needs *n)
 {
-	unsigned long wanted = SMFIP_NOEOH; /* nothing looks at the end of the header */
+	unsigned long wanted = 0;
 
 	for (size_t i = 0; i < STAGE_COUNT; i++) {
 		if (!needed(n, steps[i].need))

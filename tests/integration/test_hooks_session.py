@@ -48,6 +48,7 @@ def test_all_hooks_in_order(mta, milter):
         c.send("ann@sender.test", [mta_user(mta)], "Subject: hi\n\nhello\n")
     machine.wait_until(lambda: "End" in milter.out().split(), 5, "End()")
     names = [line.split("\t")[0] for line in milter.out().splitlines()]
+    names = names[-17:]                            # before: the connection that found the server up
     assert names == ["LoadLimits", "Start", "RBLResults", "GetMaxMessageSize", "GetMaxMessageSize",
                      "GetEHLOCapabilities", "DoHELO", "DoMAILFROM", "DoRCPTTO", "DoDATAStart",
                      "StartMessage", "EndMessage", "CheckRecipients", "ProcessMessage",
@@ -178,7 +179,9 @@ def test_helo_421_closes_at_once(mta, milter):
     assert c.server_closed()
 
 
+@pytest.mark.parametrize("mta", ["sendmail"], indirect=True)
 def test_refused_session_is_told_to_dohelo(mta, milter):
+    """Postfix tells a milter nothing more of a session that it refused at connect."""
     milter.start('''
         function Start() return "450 4.7.1 wait" end
         function DoHELO(host, refuse) print("refuse is", refuse) return refuse, "" end
@@ -248,7 +251,7 @@ def test_commands_no_milter_sees(mta, milter):
     milter.start(UNKNOWN)
     c = mta.client()
     assert c.command("NOOP").code == 250
-    assert c.command("VRFY bob").code in (250, 252)
+    assert c.command("VRFY bob").code in (250, 252, 550)
     assert c.quit().code == 221
     assert milter.out() == ""
 
@@ -259,6 +262,7 @@ def test_notice_about_hooks_that_cannot_be_called(mta, milter):
     for loading in (1, 2):
         for _ in range(3):
             mta.client().quit()
+        machine.wait_until(lambda: milter.log().count("DoNOOP: not called") == loading, 5, "the notice")
         for hook in ("DoNOOP", "DoQUIT", "DoVRFY", "DoHELP", "DoEXPN"):
             assert milter.log().count(f"{hook}: not called") == loading * (hook in never)
         milter.reload()
