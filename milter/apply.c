@@ -150,12 +150,35 @@ static void change_sender(SMFICTX *ctx, struct session *s, const struct verdict 
 	free(address);
 }
 
+/* New parameters for a recipient are a removal and an addition. Sendmail keeps the old ones then.
+ */
+static bool is_new_parameters(const struct verdict *v, size_t i)
+{
+	const struct recipient_change *r = &v->recipients[i];
+
+	return !r->add && i + 1 < v->nrecipients && r[1].add &&
+	       strcmp(r->address, r[1].address) == 0;
+}
+
+static void change_recipients(SMFICTX *ctx, struct session *s, const struct verdict *v)
+{
+	for (size_t i = 0; i < v->nrecipients; i++) {
+		if (s->mta == MTA_SENDMAIL && is_new_parameters(v, i)) {
+			log_warn(&s->id,
+			    "parameters of RCPT not changed: Sendmail keeps those of <%.200s>",
+			    v->recipients[i].address);
+			i++;
+		} else {
+			change_recipient(ctx, s, &v->recipients[i]);
+		}
+	}
+}
+
 static void change_message(SMFICTX *ctx, struct session *s, const struct verdict *v)
 {
 	for (size_t i = 0; i < v->nheaders; i++)
 		change_header(ctx, s, &v->headers[i]);
-	for (size_t i = 0; i < v->nrecipients; i++)
-		change_recipient(ctx, s, &v->recipients[i]);
+	change_recipients(ctx, s, v);
 	if (v->sender != NULL)
 		change_sender(ctx, s, v);
 }

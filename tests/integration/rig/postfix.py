@@ -109,7 +109,8 @@ class Postfix(mta.Mta):
         settings = {"smtpd_milters": milter, "non_smtpd_milters": milter} if milter else {}
         self.set_parameters({**settings, **(parameters or {})})
         machine.run("postfix", "-c", self.etc, "start", env=self.env)
-        machine.wait_until(lambda: machine.accepts(("127.0.0.1", port)), 20, "Postfix")
+        # the port without the filter: a script is not to see this connection
+        machine.wait_until(lambda: machine.accepts(("127.0.0.1", self.plain_port)), 20, "Postfix")
 
     def lay_out(self, master):
         (self.etc / "sasl").mkdir(parents=True)

@@ -88,7 +88,7 @@ class Sendmail(mta.Mta):
                      + extra)
         self.lay_out(extra, post)
         machine.run(self.binary, "-L", self.tag, "-C", self.top / "sendmail.cf", "-bd")
-        machine.wait_until(lambda: machine.accepts(("127.0.0.1", port))
+        machine.wait_until(lambda: machine.accepts(("127.0.0.1", self.plain_port))
                            and (self.top / "pid").exists(), 20, "Sendmail")
         self.pid = int((self.top / "pid").read_text().split()[0])
 
