@@ -26,7 +26,7 @@ inet_protocols = {protocols}
 alias_maps =
 alias_database =
 local_recipient_maps =
-local_transport = smtp:[{hub}]
+local_transport = hub:[{hub}]
 biff = no
 append_dot_mydomain = no
 smtpd_tls_cert_file = {cert}
@@ -70,6 +70,7 @@ flush unix n - n 1000? 0 flush
 proxymap unix - - n - - proxymap
 proxywrite unix - - n - 1 proxymap
 smtp unix - - n - - smtp
+hub unix - - n - - smtp
 relay unix - - n - - smtp
 showq unix n - n - - showq
 error unix - - n - - error

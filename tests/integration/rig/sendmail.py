@@ -50,8 +50,11 @@ RELAY_DOMAIN(`127')dnl
 FEATURE(`accept_unresolvable_domains')dnl
 {extra}
 MAILER(`smtp')dnl
+MAILER_DEFINITIONS
+Mhub,	P=[IPC], F=mDFMuXa, S=EnvFromSMTP/HdrFromSMTP, R=EnvToSMTP, E=\\r\\n, L=990,
+	T=DNS/RFC822/SMTP, A=TCP $h
 LOCAL_RULE_0
-R$* < @ $=w . > $*	$#esmtp $@ [{hub}] $: $1 < @ $2 . > $3
+R$* < @ $=w . > $*	$#hub $@ [{hub}] $: $1 < @ $2 . > $3
 {post}
 LOCAL_CONFIG
 ESASL_CONF_PATH={top}/sasl
