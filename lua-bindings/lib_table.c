@@ -61,8 +61,8 @@ static int l_concat(lua_State *L)
 	while (i <= last) {
 		lua_geti(L, 1, i);
 		if (!lua_isstring(L, -1))
-			return luaL_error(
-			    L, "invalid value (at index %I) in table for 'concat'", (LUAI_UACINT)i);
+			return luaL_error(L, "invalid value (%s) at index %I in table for 'concat'",
+			    luaL_typename(L, -1), (LUAI_UACINT)i);
 		n = lua_rawlen(L, -1) + separator_n;
 		luaL_addvalue(&b);
 		if (i == last)
