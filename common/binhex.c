@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RUN 0x90	/* RFC 1741: repeat count follows; a count of 0 is the byte itself */
-#define AFTER_NAME 19	/* version, type, creator, flags, two lengths; then the CRC */
+#define RUN 0x90      /* RFC 1741: repeat count follows; a count of 0 is the byte itself */
+#define AFTER_NAME 19 /* version, type, creator, flags, two lengths; then the CRC */
 #define BAD 64
 #define BLANK 65
 
@@ -26,11 +26,11 @@ struct binhex {
 	bool (*out)(void *arg, const void *bytes, size_t n);
 	void *arg;
 
-	bool begun;	/* the first ":" was seen */
-	uint32_t bits;	/* of the characters that make no byte yet */
+	bool begun;    /* the first ":" was seen */
+	uint32_t bits; /* of the characters that make no byte yet */
 	unsigned nbits;
-	bool run;	/* the last byte was RUN */
-	int previous;	/* what a run repeats, -1 at the start */
+	bool run;     /* the last byte was RUN */
+	int previous; /* what a run repeats, -1 at the start */
 
 	enum section section;
 	uint64_t left;	    /* bytes of the section, its CRC not counted */

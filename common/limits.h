@@ -77,6 +77,7 @@
 #define LIMIT_MIME_DEPTH 32		 /* sections inside each other; ten bounces of bounces make 20 */
 #define LIMIT_MIME_FIELD_BYTES 16384	 /* kept of one Content-* field; four long file names */
 #define LIMIT_MIME_FIELD_ITEMS 64	 /* parameters and encoded words of it that are decoded */
+#define LIMIT_MIME_ITEMS 10000		 /* of them in one message; each may cost 50 us */
 #define LIMIT_MIME_BOUNDARY_BYTES 998	 /* a line (RFC 5322 2.1.1); RFC 2046 allows 70 */
 #define LIMIT_MIME_NAME_BYTES 1024	 /* of a decoded file name; file systems stop at 255 characters */
 #define LIMIT_MIME_ATTACHMENTS 1000	 /* of one message */
@@ -84,4 +85,4 @@
 #define LIMIT_TNEF_FILES 1000		 /* of one TNEF stream, embedded messages included */
 #define LIMIT_TNEF_DEPTH 5		 /* messages embedded in messages */
 #define LIMIT_BINHEX_FILE_BYTES (100u << 20) /* run lengths make 64 of one; larger is no mail */
-#define LIMIT_BINHEX_MESSAGE_BYTES (256u << 20) /* of all BinHex files of a message: a second */
+#define LIMIT_BINHEX_MESSAGE_BYTES (128u << 20) /* of all of one message: half a second */

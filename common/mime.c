@@ -183,8 +183,8 @@ bool mime_write_fd(void *fd, const void *bytes, size_t n)
 	return true;
 }
 
-enum mime_result mime_read(const struct mime *m, const char *path, enum mime_piece piece,
-    const struct mime_sink *sink)
+enum mime_result mime_read(
+    const struct mime *m, const char *path, enum mime_piece piece, const struct mime_sink *sink)
 {
 	const struct mime_section *s = mime_find(m, path);
 	enum mime_result result = MIME_OK;

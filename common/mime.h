@@ -26,33 +26,33 @@ struct mime;
 
 /* What makes a section ambiguous or damaged. mime_flag_name() gives the word for scripts. */
 enum mime_flag {
-	MIME_DUPLICATE_FIELD = 1u << 0,	    /* the same Content-* field twice; the first counts */
-	MIME_DUPLICATE_BOUNDARY = 1u << 1,  /* parameter given more than once */
+	MIME_DUPLICATE_FIELD = 1u << 0,	   /* the same Content-* field twice; the first counts */
+	MIME_DUPLICATE_BOUNDARY = 1u << 1, /* parameter given more than once */
 	MIME_DUPLICATE_CHARSET = 1u << 2,
-	MIME_DUPLICATE_NAME = 1u << 3,	    /* name or filename, also once plain and once RFC 2231 */
-	MIME_NAMES_DIFFER = 1u << 4,	    /* two places name the file, and not the same */
-	MIME_ENCODED_CONTAINER = 1u << 5,   /* base64 or the like on a multipart or a message */
-	MIME_UNTERMINATED = 1u << 6,	    /* multipart without its closing delimiter */
-	MIME_NO_BOUNDARY = 1u << 7,	    /* multipart without a usable boundary parameter */
-	MIME_NO_PARTS = 1u << 8,	    /* multipart without a single part */
-	MIME_BOUNDARY_REUSED = 1u << 9,	    /* cannot be told from that of a multipart around it */
-	MIME_BOUNDARY_LIKE = 1u << 10,	    /* a line begins like a delimiter and goes on */
-	MIME_AFTER_CLOSE = 1u << 11,	    /* a delimiter after the closing one */
-	MIME_TOO_DEEP = 1u << 12,	    /* not entered: LIMIT_MIME_DEPTH */
-	MIME_TOO_MANY = 1u << 13,	    /* sections or attachments left out */
-	MIME_BAD_FIELD = 1u << 14,	    /* a header line that is not a field */
-	MIME_NO_BLANK_LINE = 1u << 15,	    /* the header ends without an empty line */
-	MIME_BAD_TYPE = 1u << 16,	    /* Content-Type without type/subtype */
-	MIME_BAD_PARAMETER = 1u << 17,	    /* unclosed quote, text between parameters */
-	MIME_UNKNOWN_ENCODING = 1u << 18,   /* treated as not encoded */
-	MIME_BAD_ENCODING = 1u << 19,	    /* foreign bytes, data after the padding, cut short */
-	MIME_EIGHT_BIT_HEADER = 1u << 20,   /* bytes above 127 in the header */
-	MIME_NUL = 1u << 21,		    /* NUL in the section, also as %00 in a parameter */
-	MIME_BARE_LINE_END = 1u << 22,	    /* CR or LF alone */
-	MIME_CUT = 1u << 23,		    /* field or name longer than its limit; the rest is lost */
-	MIME_NAME_CHANGED = 1u << 24,	    /* control characters taken out of a file name */
-	MIME_FILE_DAMAGED = 1u << 25,	    /* UUE, BinHex or TNEF: cut short, wrong length or sum */
-	MIME_NOT_UNPACKED = 1u << 26,	    /* too large to look into (TNEF), too large a file (BinHex) */
+	MIME_DUPLICATE_NAME = 1u << 3,	  /* name or filename, also once plain and once RFC 2231 */
+	MIME_NAMES_DIFFER = 1u << 4,	  /* two places name the file, and not the same */
+	MIME_ENCODED_CONTAINER = 1u << 5, /* base64 or the like on a multipart or a message */
+	MIME_UNTERMINATED = 1u << 6,	  /* multipart without its closing delimiter */
+	MIME_NO_BOUNDARY = 1u << 7,	  /* multipart without a usable boundary parameter */
+	MIME_NO_PARTS = 1u << 8,	  /* multipart without a single part */
+	MIME_BOUNDARY_REUSED = 1u << 9,	  /* cannot be told from that of a multipart around it */
+	MIME_BOUNDARY_LIKE = 1u << 10,	  /* a line begins like a delimiter and goes on */
+	MIME_AFTER_CLOSE = 1u << 11,	  /* a delimiter after the closing one */
+	MIME_TOO_DEEP = 1u << 12,	  /* not entered: LIMIT_MIME_DEPTH */
+	MIME_TOO_MANY = 1u << 13,	  /* sections or attachments left out */
+	MIME_BAD_FIELD = 1u << 14,	  /* a header line that is not a field */
+	MIME_NO_BLANK_LINE = 1u << 15,	  /* the header ends without an empty line */
+	MIME_BAD_TYPE = 1u << 16,	  /* Content-Type without type/subtype */
+	MIME_BAD_PARAMETER = 1u << 17,	  /* unclosed quote, text between parameters */
+	MIME_UNKNOWN_ENCODING = 1u << 18, /* treated as not encoded */
+	MIME_BAD_ENCODING = 1u << 19,	  /* foreign bytes, data after the padding, cut short */
+	MIME_EIGHT_BIT_HEADER = 1u << 20, /* bytes above 127 in the header */
+	MIME_NUL = 1u << 21,		  /* NUL in the section, also as %00 in a parameter */
+	MIME_BARE_LINE_END = 1u << 22,	  /* CR or LF alone */
+	MIME_CUT = 1u << 23,	      /* field or name longer than its limit; the rest is lost */
+	MIME_NAME_CHANGED = 1u << 24, /* control characters taken out of a file name */
+	MIME_FILE_DAMAGED = 1u << 25, /* UUE, BinHex or TNEF: cut short, wrong length or sum */
+	MIME_NOT_UNPACKED = 1u << 26, /* too large to look into (TNEF), too large a file (BinHex) */
 };
 #define MIME_FLAGS 27
 
@@ -68,9 +68,9 @@ enum mime_flag {
  * Texts are UTF-8 and never NULL; type, subtype, disposition and encoding are lower case. */
 struct mime_section {
 	char *path;
-	char *type, *subtype;	    /* text/plain without Content-Type (message/rfc822 in a digest) */
-	char *type_filename;	    /* name= of Content-Type */
-	char *disposition;	    /* "" without Content-Disposition */
+	char *type, *subtype; /* text/plain without Content-Type (message/rfc822 in a digest) */
+	char *type_filename;  /* name= of Content-Type */
+	char *disposition;    /* "" without Content-Disposition */
 	char *disposition_filename; /* filename= of Content-Disposition */
 	char *encoding;		    /* as stated, known or not */
 	char *charset;
@@ -116,7 +116,8 @@ struct mime_sink {
 	bool (*write)(void *arg, const void *bytes, size_t n);
 	void *arg;
 };
-/* A sink of a file descriptor: arg points to the int. False with errno when it cannot be written. */
+/* A sink of a file descriptor: arg points to the int. False with errno when it cannot be written.
+ */
 bool mime_write_fd(void *fd, const void *bytes, size_t n);
 
 /* Where a message comes from: read() works as message_read(). */
@@ -142,7 +143,7 @@ const char *mime_flag_name(enum mime_flag); /* "duplicate-boundary"; NULL when n
 const char *mime_kind_name(enum mime_kind); /* "MIMEUUE" */
 
 /* A section as sent, or its header or its body. */
-enum mime_result mime_read(const struct mime *, const char *path, enum mime_piece,
-    const struct mime_sink *);
+enum mime_result mime_read(
+    const struct mime *, const char *path, enum mime_piece, const struct mime_sink *);
 /* The decoded bytes of attachment i (from 0): exactly .size bytes when the answer is MIME_OK. */
 enum mime_result mime_save(const struct mime *, size_t i, const struct mime_sink *);

@@ -126,11 +126,13 @@ static void list_embedded(void *arg, const struct embedded_file *file)
 	p->found++;
 	n->s.flags |= file->flags;
 	f = add_file(p->mime, p->section, kind);
-	if (f == NULL)
+	if (f == NULL) {
+		p->embedded.full = true;
 		return;
+	}
 	f->a.flags = file->flags;
-	name = mime_text(file->name, file->name_size, file->binhex ? "MACINTOSH" : NULL,
-	    &f->a.flags);
+	name =
+	    mime_text(file->name, file->name_size, file->binhex ? "MACINTOSH" : NULL, &f->a.flags);
 	if (*stated != '\0' && *name != '\0' && strcmp(stated, name) != 0)
 		n->s.flags |= MIME_NAMES_DIFFER;
 	f->a.name = xstrdup(*stated != '\0' ? stated : name);
@@ -141,7 +143,6 @@ static void list_embedded(void *arg, const struct embedded_file *file)
 		f->a.type = xstrdup("application/octet-stream");
 	f->a.size = file->size;
 	f->from = file->from;
-	f->room = p->embedded.room;
 }
 
 /* Runs the lines of the section through p->embedded, which the caller has set up; *size is what
@@ -180,6 +181,7 @@ static bool list_text(struct pass *p, uint64_t *size)
 	for (size_t i = first; i < m->nfiles; i++)
 		m->files[i].room = room;
 	m->unpacked += room - p->embedded.room;
+	m->nodes[p->section].s.flags |= p->embedded.flags;
 	return true;
 }
 
@@ -309,8 +311,8 @@ bool mime_attachments(struct mime *m)
 }
 
 /* Writes `size` bytes of the decoded body from offset `from`. */
-static enum mime_result save_range(struct pass *p, uint64_t from, uint64_t size,
-    const struct mime_sink *sink)
+static enum mime_result save_range(
+    struct pass *p, uint64_t from, uint64_t size, const struct mime_sink *sink)
 {
 	uint64_t at = 0;
 	ssize_t got = 0;
@@ -331,8 +333,8 @@ static enum mime_result save_range(struct pass *p, uint64_t from, uint64_t size,
 	return got < 0 ? MIME_UNREAD : MIME_OK;
 }
 
-static enum mime_result save_embedded(struct pass *p, const struct mime_file *f,
-    const struct mime_sink *sink)
+static enum mime_result save_embedded(
+    struct pass *p, const struct mime_file *f, const struct mime_sink *sink)
 {
 	uint64_t size;
 

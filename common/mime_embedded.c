@@ -67,7 +67,8 @@ static void end_binhex(struct embedded *e)
 
 static bool announces_binhex(const struct mime_line *line)
 {
-	static const char words[] = "(This file must be converted with BinHex";
+	static const char words[] =
+	    "(This file must be converted"; /* "with BinHex 4.0)" and others */
 
 	return line->first && line->n >= sizeof words - 1 &&
 	       memcmp(line->s, words, sizeof words - 1) == 0;
@@ -89,8 +90,12 @@ static void look(struct embedded *e, const struct mime_line *line)
 	} else if (announces_binhex(line)) {
 		e->announced = true;
 	} else if ((e->announced || e->bare_binhex) && line->n > 0 && line->s[0] == ':') {
-		start_file(e, true, line);
 		e->announced = false;
+		if (e->room == 0) {
+			e->flags |= MIME_NOT_UNPACKED;
+			return;
+		}
+		start_file(e, true, line);
 		e->binhex = binhex_new(write_bytes, e);
 		e->state = EMBEDDED_BINHEX;
 		if (binhex_feed(e->binhex, line->s, line->n) != BINHEX_MORE)
@@ -133,7 +138,7 @@ static void take_uue(struct embedded *e, const struct mime_line *line)
 
 void embedded_line(struct embedded *e, const struct mime_line *line)
 {
-	if (e->done || e->stopped)
+	if (e->done || e->stopped || e->full)
 		return;
 	if (e->state == EMBEDDED_NONE) {
 		look(e, line);

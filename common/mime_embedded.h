@@ -25,6 +25,7 @@ struct embedded {
 	uint64_t wanted; /* `from` of the file to write, UINT64_MAX for none */
 	const struct mime_sink *sink;
 	uint64_t room; /* bytes that BinHex files may still yield */
+	bool full;     /* set by the caller in found(): look for nothing more */
 
 	/* private */
 	enum { EMBEDDED_NONE, EMBEDDED_UUE_BEGUN, EMBEDDED_UUE, EMBEDDED_BINHEX } state;
@@ -33,9 +34,13 @@ struct embedded {
 	bool empty_line; /* the uuencoded file said that it is over */
 	bool announced;	 /* a line said that BinHex follows */
 	struct binhex *binhex;
-	bool writing, stopped, done;
+	bool writing;
+
+	/* for the caller */
+	bool stopped;	/* the sink said so */
+	bool done;	/* the wanted file is complete */
+	unsigned flags; /* MIME_NOT_UNPACKED: a BinHex file was passed over, no room */
 };
 
 void embedded_line(struct embedded *, const struct mime_line *);
 void embedded_end(struct embedded *);
-/* done: the wanted file is complete, no more lines are needed. stopped: the sink said so. */

@@ -40,7 +40,7 @@ void mime_header_reset(struct mime_header *h)
 
 	for (size_t i = 0; i < FIELD_KEPT; i++)
 		free(h->value[i]);
-	*h = (struct mime_header){.current = FIELD_NONE, .text = text};
+	*h = (struct mime_header){.current = FIELD_NONE, .text = text, .items = h->items};
 }
 
 void mime_header_free(struct mime_header *h)
@@ -142,18 +142,23 @@ void mime_header_line(struct mime_header *h, const struct mime_line *line)
 
 /* Ends the value where more parameters or encoded words follow than anybody needs: decoding
  * makes an object or a character set converter for each. */
-static void bound_items(char *value, unsigned *flags)
+static void bound_items(struct mime_header *h, char *value, unsigned *flags)
 {
-	unsigned items = 0;
+	unsigned left = LIMIT_MIME_ITEMS - h->items, most = LIMIT_MIME_FIELD_ITEMS, items = 0;
 
+	if (most > left)
+		most = left;
 	for (char *p = value; *p != '\0'; p++) {
-		if ((*p == ';' || (p[0] == '=' && p[1] == '?')) &&
-		    ++items > LIMIT_MIME_FIELD_ITEMS) {
+		if (*p != ';' && (p[0] != '=' || p[1] != '?'))
+			continue;
+		if (items == most) {
 			*p = '\0';
 			*flags |= MIME_CUT;
-			return;
+			break;
 		}
+		items++;
 	}
+	h->items += items;
 }
 
 static char *lower(const char *s, size_t n)
@@ -193,8 +198,8 @@ static GMimeContentType *parse_type(const char *value, unsigned *flags)
 	g_object_unref(type);
 	/* "text" alone is from before MIME; nobody knows what the rest is. */
 	value += strspn(value, " \t\r\n");
-	repaired = xasprintf("%s%s", strncasecmp(value, "text", 4) == 0
-					 ? "text/plain" : "application/octet-stream",
+	repaired = xasprintf("%s%s",
+	    strncasecmp(value, "text", 4) == 0 ? "text/plain" : "application/octet-stream",
 	    parameters != NULL ? parameters : "");
 	type = g_mime_content_type_parse(NULL, repaired);
 	free(repaired);
@@ -213,13 +218,12 @@ static void apply_type(struct mime_header *h, struct mime_node *n, bool in_diges
 		n->s.type_filename = xstrdup("");
 		return;
 	}
-	bound_items(h->value[FIELD_TYPE], &n->s.flags);
+	bound_items(h, h->value[FIELD_TYPE], &n->s.flags);
 	n->s.flags |= mime_parameters_check(value);
 	type = parse_type(value, &n->s.flags);
 	n->s.type = lower(g_mime_content_type_get_media_type(type), LIMIT_MIME_NAME_BYTES);
 	n->s.subtype = lower(g_mime_content_type_get_media_subtype(type), LIMIT_MIME_NAME_BYTES);
-	n->s.charset =
-	    clean_text(g_mime_content_type_get_parameter(type, "charset"), &n->s.flags);
+	n->s.charset = clean_text(g_mime_content_type_get_parameter(type, "charset"), &n->s.flags);
 	n->s.type_filename =
 	    clean_text(g_mime_content_type_get_parameter(type, "name"), &n->s.flags);
 	text = g_mime_content_type_get_parameter(type, "boundary");
@@ -242,7 +246,7 @@ static void apply_disposition(struct mime_header *h, struct mime_node *n)
 		n->s.disposition_filename = xstrdup("");
 		return;
 	}
-	bound_items(h->value[FIELD_DISPOSITION], &n->s.flags);
+	bound_items(h, h->value[FIELD_DISPOSITION], &n->s.flags);
 	n->s.flags |= mime_parameters_check(value);
 	n->s.disposition = first_word(value);
 	disposition = g_mime_content_disposition_parse(NULL, value);
@@ -253,16 +257,16 @@ static void apply_disposition(struct mime_header *h, struct mime_node *n)
 
 static void apply_encoding(struct mime_header *h, struct mime_node *n)
 {
-	static const char *const binhex[] = {"binhex", "x-binhex", "binhex40", "x-binhex40",
-	    "mac-binhex40", "x-mac-binhex40", NULL};
+	static const char *const binhex[] = {
+	    "binhex", "x-binhex", "binhex40", "x-binhex40", "mac-binhex40", "x-mac-binhex40", NULL};
 	const char *value = h->value[FIELD_ENCODING];
 
 	n->encoding = GMIME_CONTENT_ENCODING_DEFAULT;
 	n->s.encoding = value != NULL ? first_word(value) : xstrdup("");
-	n->binhex = strcmp(n->s.type, "application") == 0 &&
-		    (strcmp(n->s.subtype, "mac-binhex40") == 0 ||
-			strcmp(n->s.subtype, "mac-binhex") == 0 ||
-			strcmp(n->s.subtype, "x-mac-binhex40") == 0);
+	n->binhex =
+	    strcmp(n->s.type, "application") == 0 &&
+	    (strcmp(n->s.subtype, "mac-binhex40") == 0 || strcmp(n->s.subtype, "mac-binhex") == 0 ||
+		strcmp(n->s.subtype, "x-mac-binhex40") == 0);
 	if (value == NULL)
 		return;
 	n->encoding = g_mime_content_encoding_from_string(n->s.encoding);

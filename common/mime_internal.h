@@ -39,13 +39,14 @@ bool mime_structure(struct mime *);
 /* mime_header.c: the fields of one header that say something about MIME. */
 enum mime_field { FIELD_TYPE, FIELD_DISPOSITION, FIELD_ENCODING, FIELD_KEPT, FIELD_NONE };
 struct mime_header {
-	char *value[FIELD_KEPT];  /* unfolded; NULL when absent */
-	unsigned seen;		  /* bit per entry of the table of names */
-	enum mime_field current;  /* of the field that is being read */
-	char *text;		  /* its value so far, LIMIT_MIME_FIELD_BYTES at most */
+	char *value[FIELD_KEPT]; /* unfolded; NULL when absent */
+	unsigned seen;		 /* bit per entry of the table of names */
+	enum mime_field current; /* of the field that is being read */
+	char *text;		 /* its value so far, LIMIT_MIME_FIELD_BYTES at most */
 	size_t n;
-	bool any;		  /* a field was read */
+	bool any; /* a field was read */
 	unsigned flags;
+	unsigned items; /* parameters and encoded words decoded, of all headers so far */
 };
 void mime_header_reset(struct mime_header *);
 void mime_header_line(struct mime_header *, const struct mime_line *);

@@ -80,7 +80,8 @@ static size_t flush(struct mime_reader *r, char *out)
 
 	r->flushed = true;
 	if (r->decoder.encoding == GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE && r->escape > 0)
-		r->flags |= MIME_BAD_ENCODING; /* "=" alone is a soft line break cut by a delimiter */
+		r->flags |=
+		    MIME_BAD_ENCODING; /* "=" alone is a soft line break cut by a delimiter */
 	if (r->decoder.encoding != GMIME_CONTENT_ENCODING_BASE64)
 		return 0;
 	if (!whole)

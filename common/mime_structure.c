@@ -235,32 +235,33 @@ static enum fit fit(const struct level *l, const struct mime_line *line)
 /* True when the line, which begins with "--", was a delimiter. */
 static bool delimiter(struct scan *s, const struct mime_line *line)
 {
-	size_t like = NOWHERE, section;
-	uint64_t next = line->offset + line->n + line->eol;
+	size_t almost = NOWHERE, section;
+	unsigned flag = 0;
 
 	for (size_t i = s->nlevels; i-- > 0;) {
 		struct level *l = &s->levels[i];
 		enum fit found = fit(l, line);
 
-		if (found == FIT_LIKE && like == NOWHERE)
-			like = l->section;
-		if (found < FIT_DELIMITER)
-			continue;
-		if (l->closed) {
-			node(s, l->section)->s.flags |= MIME_AFTER_CLOSE;
+		if (found != FIT_NONE && (found == FIT_LIKE || l->closed)) {
+			if (almost == NOWHERE) {
+				almost = l->section;
+				flag = found == FIT_LIKE ? MIME_BOUNDARY_LIKE : MIME_AFTER_CLOSE;
+			}
 			continue;
 		}
+		if (found == FIT_NONE)
+			continue;
 		section = l->section;
 		close_sections(s, section, line->offset - s->last_eol, line->offset);
 		s->place = BETWEEN_PARTS;
 		if (found == FIT_CLOSE)
 			s->levels[i].closed = true;
 		else
-			(void)open_section(s, section, next);
+			(void)open_section(s, section, line->offset + line->n + line->eol);
 		return true;
 	}
-	if (like != NOWHERE)
-		node(s, like)->s.flags |= MIME_BOUNDARY_LIKE;
+	if (almost != NOWHERE)
+		node(s, almost)->s.flags |= flag;
 	return false;
 }
 

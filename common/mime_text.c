@@ -34,8 +34,8 @@ static size_t utf8_length(const unsigned char *s, size_t n)
 
 		if (s[0] < forms[i].from || s[0] > forms[i].to)
 			continue;
-		if (length > n || (length > 1 && (s[1] < forms[i].second_from ||
-						     s[1] > forms[i].second_to)))
+		if (length > n ||
+		    (length > 1 && (s[1] < forms[i].second_from || s[1] > forms[i].second_to)))
 			return 0;
 		for (size_t k = 2; k < length; k++)
 			if ((s[k] & 0xc0) != 0x80)
@@ -68,8 +68,8 @@ static char *clean(const unsigned char *s, size_t n, unsigned *flags)
 		const unsigned char *from = length ? s : (const unsigned char *)"\xef\xbf\xbd";
 		size_t size = length ? length : 3;
 		/* C0, DEL and C1 (U+0080 to U+009F) */
-		bool control = length > 0 && (s[0] < 0x20 || s[0] == 0x7f ||
-						 (s[0] == 0xc2 && s[1] < 0xa0));
+		bool control =
+		    length > 0 && (s[0] < 0x20 || s[0] == 0x7f || (s[0] == 0xc2 && s[1] < 0xa0));
 
 		if (control) {
 			*flags |= MIME_NAME_CHANGED;

@@ -36,8 +36,8 @@ bool mime_uue_begin(const char *line, size_t length, const char **name, size_t *
 	return *n > 0;
 }
 
-enum mime_uue_line mime_uue_line(const char *line, size_t length,
-    unsigned char out[MIME_UUE_LINE_BYTES], size_t *n)
+enum mime_uue_line mime_uue_line(
+    const char *line, size_t length, unsigned char out[MIME_UUE_LINE_BYTES], size_t *n)
 {
 	char whole[1 + 84]; /* the length, 63 bytes in groups of four characters */
 	size_t bytes, expected, have;

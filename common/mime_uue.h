@@ -16,5 +16,5 @@ enum mime_uue_line {
 	UUE_END,   /* "end" */
 	UUE_WRONG, /* no line of a uuencoded file */
 };
-enum mime_uue_line mime_uue_line(const char *line, size_t length,
-    unsigned char out[MIME_UUE_LINE_BYTES], size_t *n);
+enum mime_uue_line mime_uue_line(
+    const char *line, size_t length, unsigned char out[MIME_UUE_LINE_BYTES], size_t *n);

@@ -150,19 +150,38 @@ static void set_name(struct reading *r, struct current *now, int rank, const uns
 
 static void read_stream(struct reading *r, struct cursor c, unsigned codepage, unsigned depth);
 
-/* PidTagAttachDataObject: an embedded message or an OLE object, after the id of its interface. */
-static void read_object(struct reading *r, struct current *now, unsigned type, struct cursor c,
-    unsigned depth)
+/* A second one for the same attachment is a file of its own: which one counts is anybody's guess.
+ */
+static void set_data(struct reading *r, struct current *now, const struct cursor *c)
 {
 	struct tnef_file *f = file(r, now);
-	struct cursor inner;
+	struct tnef_text name = f != NULL ? f->name : (struct tnef_text){0};
 
+	if (f != NULL && f->size > 0) {
+		new_file(r, now);
+		f = file(r, now);
+		if (f != NULL)
+			f->name = name;
+	}
 	if (f == NULL)
 		return;
+	f->offset = (size_t)(c->p - r->base);
+	f->size = left(c);
+}
+
+/* PidTagAttachDataObject: an embedded message or an OLE object, after the id of its interface. */
+static void read_object(
+    struct reading *r, struct current *now, unsigned type, struct cursor c, unsigned depth)
+{
+	struct tnef_file *f;
+	struct cursor inner;
+
 	if (type == OBJECT && take(&c, 16) == NULL)
 		return;
-	f->offset = (size_t)(c.p - r->base);
-	f->size = left(&c);
+	set_data(r, now, &c);
+	f = file(r, now);
+	if (f == NULL)
+		return;
 	inner = c;
 	f->message = get32(&inner) == SIGNATURE && !inner.wrong;
 	if (!f->message)
@@ -199,8 +218,17 @@ static unsigned fixed_size(unsigned type)
 	static const struct {
 		unsigned type, size;
 	} sizes[] = {
-	    {0x02, 4},	{0x03, 4}, {0x04, 4},  {0x05, 8},  {0x06, 8},
-	    {0x07, 8},	{0x0a, 4}, {0x0b, 4},  {0x14, 8},  {0x40, 8}, {0x48, 16},
+	    {0x02, 4},
+	    {0x03, 4},
+	    {0x04, 4},
+	    {0x05, 8},
+	    {0x06, 8},
+	    {0x07, 8},
+	    {0x0a, 4},
+	    {0x0b, 4},
+	    {0x14, 8},
+	    {0x40, 8},
+	    {0x48, 16},
 	};
 
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
@@ -245,26 +273,8 @@ static void read_properties(struct reading *r, struct current *now, struct curso
 		r->t->damaged = true;
 }
 
-/* A second one for the same attachment is a file of its own: which one counts is anybody's guess. */
-static void set_data(struct reading *r, struct current *now, const struct cursor *c)
-{
-	struct tnef_file *f = file(r, now);
-	struct tnef_text name = f != NULL ? f->name : (struct tnef_text){0};
-
-	if (f != NULL && f->size > 0) {
-		new_file(r, now);
-		f = file(r, now);
-		if (f != NULL)
-			f->name = name;
-	}
-	if (f == NULL)
-		return;
-	f->offset = (size_t)(c->p - r->base);
-	f->size = left(c);
-}
-
-static void read_attribute(struct reading *r, struct current *now, unsigned id, struct cursor c,
-    unsigned depth)
+static void read_attribute(
+    struct reading *r, struct current *now, unsigned id, struct cursor c, unsigned depth)
 {
 	bool of_attachment = id == ATTACH_TITLE || id == ATTACH_DATA || id == ATTACH_PROPERTIES;
 
