@@ -101,8 +101,8 @@ def test_starttls_and_auth(mta):
         assert c.starttls().code == 220
         assert c.tls.startswith("TLSv1.")
         assert any(line.startswith("AUTH ") for line in c.ehlo().lines)
-        assert c.auth_plain(mta_module.USER + "@" + mta.hostname, "wrong").code == 535
-        assert c.auth_plain(mta_module.USER + "@" + mta.hostname, mta_module.PASSWORD).code == 235
+        assert c.auth_plain(mta.login[0], "wrong").code == 535
+        assert c.auth_plain(*mta.login).code == 235
         assert c.send("ann@sender.test", "bob@one.test", MESSAGE).code == 250
     assert mta.wait_delivery().without_trace() == MESSAGE
 

@@ -20,6 +20,11 @@ class Mta:
         self.port, self.plain_port = port, port + 1
         self.clients = weakref.WeakSet()
 
+    @property
+    def login(self):
+        """User and password for AUTH: c.auth_plain(*mta.login)."""
+        return f"{USER}@{self.hostname}", PASSWORD
+
     # sending
 
     def client(self, *, plain=False, host="127.0.0.1", hello=True, **options):
