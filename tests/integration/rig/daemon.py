@@ -64,7 +64,8 @@ class Daemon:
     def wait_ready(self, timeout):
         def ready():
             if self.process.poll() is not None:
-                raise AssertionError(f"ended with {self.process.returncode} at start:\n{self.log()}")
+                raise AssertionError(
+                    f"ended with {self.process.returncode} at start:\n{self.log()}")
             return "READY=1" in self.drain_notify()
         machine.wait_until(ready, timeout, lambda: "READY=1; log:\n" + self.log())
 

@@ -40,8 +40,8 @@ class Dns:
         config = self.directory / "zones.conf"
         config.write_text(ZONES + "".join(line + "\n" for line in self.extra))
         self.process = subprocess.Popen(
-            ["dnsmasq", "--keep-in-foreground", f"--conf-file={config}", "--no-resolv", "--no-hosts",
-             "--no-poll", "--user=root", "--bind-interfaces", f"--listen-address={ADDRESS}",
+            ["dnsmasq", "--keep-in-foreground", f"--conf-file={config}", "--no-resolv",
+             "--no-hosts", "--no-poll", "--user=root", "--bind-interfaces", f"--listen-address={ADDRESS}",
              "--local=/#/", "--local-ttl=0", "--neg-ttl=0", "--log-queries",
              f"--log-facility={self.directory}/log", f"--pid-file={self.directory}/pid"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)

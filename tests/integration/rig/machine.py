@@ -39,7 +39,8 @@ def wait_until(condition, timeout, what):
         if value:
             return value
         if time.monotonic() >= end:
-            raise AssertionError(f"waited {timeout} s in vain for {what() if callable(what) else what}")
+            what = what() if callable(what) else what
+            raise AssertionError(f"waited {timeout} s in vain for {what}")
         time.sleep(0.01)
 
 
