@@ -124,7 +124,7 @@ static void send_questions(struct call *call, ares_channel ares)
 }
 
 /* Who sends us mail chooses many of the names, and could choose names that nobody ever answers. So
- * a call that may open the breaker also asks what every working server knows: where the root is. */
+ * a call that follows a failed one also asks what every working server knows: where the root is. */
 static void send_probe(struct call *call, ares_channel ares)
 {
 	call->pending[call->n] = (struct pending){call, call->n};

@@ -181,7 +181,7 @@ static bool soa_minimum(const ns_rr *rr, uint32_t *minimum)
 	}
 	if (end - p != 5 * NS_INT32SZ)
 		return false;
-	*minimum = ns_get32(p + 4 * NS_INT32SZ);
+	*minimum = (uint32_t)ns_get32(p + 4 * NS_INT32SZ);
 	return true;
 }
 

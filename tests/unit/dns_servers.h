@@ -12,7 +12,7 @@ struct dnsmasq {
 	pid_t pid;
 	unsigned port;
 	char address[32];    /* "127.0.0.1:port", for dns_options.servers */
-	char address_v6[32]; /* "[::1]:port" */
+	char address_v6[32]; /* "[::1]:port"; "" without IPv6 */
 	char log[64];
 };
 
@@ -22,12 +22,10 @@ bool dnsmasq_start(struct dnsmasq *, const char *const args[]);
 unsigned dnsmasq_asked(const struct dnsmasq *, const char *name);
 void dnsmasq_stop(struct dnsmasq *);
 
+/* A name that begins with "dead" is never answered, whatever the manners. */
 enum manners {
 	SAYS_NOTHING,
-	SAYS_NOTHING_BUT_ROOT, /* only the name "." is answered */
-	REFUSES_ROOT_ONLY,     /* and the others are not answered */
-	SAYS_LISTED,	       /* A 127.0.0.2, 60 seconds */
-	SAYS_LISTED_LATE,      /* the same, after 100 ms */
+	SAYS_LISTED, /* A 127.0.0.2, 60 seconds */
 	SAYS_SERVFAIL,
 	SAYS_REFUSED,
 	SAYS_FORMERR,

@@ -20,6 +20,7 @@
 
 #define GRACE_MS 1000 /* a loaded machine */
 #define THREADS 50
+#define OPEN_MS 2000 /* of the breaker */
 
 enum { A = 1, TXT = 16, AAAA = 28, ANY = 255 };
 
@@ -164,7 +165,7 @@ static void ipv6_server(void **state)
 	struct dns *dns;
 
 	(void)state;
-	if (!have_dnsmasq || access("/proc/net/if_inet6", R_OK) != 0)
+	if (!have_dnsmasq || resolver.address_v6[0] == '\0')
 		skip();
 	dns = make(resolver.address_v6, NULL, 0, 0);
 	assert_status(dns, "here.test", DNS_FOUND, ARES_SUCCESS);
@@ -223,7 +224,7 @@ static void *ask_often(void *arg)
 		for (size_t i = 0; i < 3; i++)
 			questions[i] = cases[i].question;
 		/* deadlines of several sizes: channels with several timeouts */
-		dns_ask(asker->dns, questions, 3, answers, 5000 << round % 3, NULL, NULL);
+		dns_ask(asker->dns, questions, 3, answers, 10000 << round % 3, NULL, NULL);
 		for (size_t i = 0; i < 3; i++) {
 			if (answers[i].status != cases[i].status)
 				asker->wrong++;
@@ -269,9 +270,9 @@ static void dead_server_costs_one_deadline(void **state)
 	for (size_t i = 0; i < LIMIT_DNS_PARALLEL; i++)
 		questions[i] = (struct dns_question){(char *)"a.test", A};
 	took = clock_ms();
-	dns_ask(dns, questions, LIMIT_DNS_PARALLEL, answers, 700, NULL, NULL);
+	dns_ask(dns, questions, LIMIT_DNS_PARALLEL, answers, 1500, NULL, NULL);
 	took = clock_ms() - took;
-	assert_in_range(took, 100, 700 + GRACE_MS);
+	assert_in_range(took, 100, 1500 + GRACE_MS);
 	for (size_t i = 0; i < LIMIT_DNS_PARALLEL; i++) {
 		assert_int_equal(answers[i].status, DNS_UNKNOWN);
 		assert_int_equal(answers[i].error, ARES_ETIMEOUT);
@@ -368,7 +369,7 @@ static bool stop_when_found(const struct dns_answer *answer, size_t i, void *arg
 static void stop_ends_the_wait(void **state)
 {
 	struct dns_question questions[3] = {
-	    {(char *)"dead.test", A}, {(char *)"bad name", A}, {(char *)"", A}};
+	    {(char *)"dead.test", A}, {(char *)"bad name", A}, {(char *)"a.test", A}};
 	struct dns_answer answers[3];
 	struct stopper stopper = {0, 0};
 	struct responder server;
@@ -376,20 +377,19 @@ static void stop_ends_the_wait(void **state)
 	int64_t took;
 
 	(void)state;
-	assert_true(responder_start(&server, "127.0.0.1", 0, SAYS_LISTED_LATE));
+	assert_true(responder_start(&server, "127.0.0.1", 0, SAYS_LISTED));
 	dns = make(server.address, NULL, 0, 0);
-	questions[2].name = (char *)"late.test";
-	server.manners = SAYS_LISTED_LATE;
 	took = clock_ms();
 	dns_ask(dns, questions, 3, answers, 20000, stop_when_found, &stopper);
 	took = clock_ms() - took;
 	assert_true(took < 20000 / 2);
-	/* the bad name was told at once, then the first of the two that are answered in turn */
+	/* the bad name was told first, then the answer, and the dead one not at all */
 	assert_int_equal(stopper.calls, 2);
+	assert_int_equal(stopper.last, 2);
+	assert_int_equal(answers[0].status, DNS_UNKNOWN);
+	assert_int_equal(answers[0].error, ARES_ECANCELLED);
 	assert_int_equal(answers[1].error, ARES_EBADNAME);
-	assert_int_equal(answers[stopper.last].status, DNS_FOUND);
-	assert_int_equal(answers[2 - stopper.last].status, DNS_UNKNOWN);
-	assert_int_equal(answers[2 - stopper.last].error, ARES_ECANCELLED);
+	assert_int_equal(answers[2].status, DNS_FOUND);
 	for (size_t i = 0; i < 3; i++)
 		dns_answer_clear(&answers[i]);
 	dns_free(dns);
@@ -425,7 +425,7 @@ static void breaker_opens_and_closes(void **state)
 	(void)state;
 	log_capture(hear, &heard);
 	assert_true(responder_start(&server, "127.0.0.1", 0, SAYS_NOTHING));
-	dns = make(server.address, NULL, 2, 1500);
+	dns = make(server.address, NULL, 2, OPEN_MS);
 	for (int i = 0; i < 2; i++)
 		assert_int_equal(ask(dns, "a.test", A, 300).error, ARES_ETIMEOUT);
 	assert_false(dns_healthy(dns));
@@ -435,16 +435,16 @@ static void breaker_opens_and_closes(void **state)
 	start = clock_ms();
 	for (int i = 0; i < 100; i++)
 		assert_status(dns, "a.test", DNS_UNKNOWN, ARES_ECANCELLED);
-	assert_true(clock_ms() - start < 1500); /* not one of them waited */
+	assert_true(clock_ms() - start < OPEN_MS); /* not one of them waited */
 	assert_int_equal(server.questions, 0);
 
-	sleep_ms(1600);
+	sleep_ms(OPEN_MS + 100);
 	assert_int_equal(ask(dns, "a.test", A, 300).status, DNS_UNKNOWN); /* the trial, in vain */
 	assert_true(server.questions > 0);
 	assert_status(dns, "a.test", DNS_UNKNOWN, ARES_ECANCELLED);
 
 	server.manners = SAYS_LISTED;
-	sleep_ms(1600);
+	sleep_ms(OPEN_MS + 100);
 	assert_status(dns, "a.test", DNS_FOUND, ARES_SUCCESS);
 	assert_status(dns, "a.test", DNS_FOUND, ARES_SUCCESS);
 	assert_true(dns_healthy(dns));
@@ -460,12 +460,12 @@ static void breaker_opens_and_closes(void **state)
  * must not stop the resolver for everybody. */
 static void dead_names_do_not_open_the_breaker(void **state)
 {
-	static const enum manners alive[] = {SAYS_NOTHING_BUT_ROOT, REFUSES_ROOT_ONLY};
+	static const enum manners alive[] = {SAYS_LISTED, SAYS_REFUSED}; /* to the probe */
 	struct responder server;
 	struct dns *dns;
 
 	(void)state;
-	assert_true(responder_start(&server, "127.0.0.1", 0, SAYS_NOTHING_BUT_ROOT));
+	assert_true(responder_start(&server, "127.0.0.1", 0, SAYS_LISTED));
 	dns = make(server.address, NULL, 2, 60000);
 	for (size_t k = 0; k < sizeof alive / sizeof *alive; k++) {
 		server.manners = alive[k];
@@ -481,17 +481,17 @@ static void dead_names_do_not_open_the_breaker(void **state)
 	responder_stop(&server);
 }
 
-/* A script with 50 ms left proves nothing about the server. */
+/* A script with 20 ms left proves nothing about the server. */
 static void short_waits_do_not_open_the_breaker(void **state)
 {
 	struct responder server;
 	struct dns *dns;
 
 	(void)state;
-	assert_true(responder_start(&server, "127.0.0.1", 0, SAYS_LISTED_LATE));
+	assert_true(responder_start(&server, "127.0.0.1", 0, SAYS_LISTED));
 	dns = make(server.address, NULL, 1, 60000);
 	for (int i = 0; i < 5; i++)
-		assert_int_equal(ask(dns, "a.test", A, 20).error, ARES_ETIMEOUT);
+		assert_int_equal(ask(dns, "dead.test", A, 20).error, ARES_ETIMEOUT);
 	assert_status(dns, "a.test", DNS_FOUND, ARES_SUCCESS);
 	dns_free(dns);
 	responder_stop(&server);
