@@ -401,6 +401,17 @@ bool network_list_has(const struct network_list *list, const struct ip_address *
 	return false;
 }
 
+bool network_list_has_all(const struct network_list *list)
+{
+	bool ipv4 = false, ipv6 = false;
+
+	for (size_t i = 0; i < list->n; i++) {
+		ipv4 |= list->v[i].bits == 0 && list->v[i].base.family == AF_INET;
+		ipv6 |= list->v[i].bits == 0 && list->v[i].base.family == AF_INET6;
+	}
+	return ipv4 && ipv6;
+}
+
 const struct service_config *config_service(
     const struct config *c, const char *listen, const char *daemon_name)
 {

@@ -107,6 +107,8 @@ struct config *config_ref(struct config *);
 void config_unref(struct config *);
 
 bool network_list_has(const struct network_list *, const struct ip_address *);
+/* Every address, IPv4 and IPv6, so also one that is not known? */
+bool network_list_has_all(const struct network_list *);
 /* The service of a session: by listen address, else by daemon name, else the first. */
 const struct service_config *config_service(
     const struct config *, const char *listen, const char *daemon_name);

@@ -62,7 +62,8 @@ void globals_init(struct smtpsvr *s, const struct smtpsvr_client *client)
 
 	*g = none;
 	g->ip_address = xstrdup(ip_address_text(&client->address, ip, sizeof ip));
-	g->valid_client = network_list_has(&s->service->client_networks, &client->address);
+	g->valid_client = network_list_has_all(&s->service->client_networks) ||
+			  network_list_has(&s->service->client_networks, &client->address);
 	g->auth_required = s->service->auth_required;
 	s->was_local = g->valid_client && !g->auth_required &&
 		       network_list_has(&s->service->local_networks, &client->address);
@@ -169,7 +170,7 @@ static void l_read_one(lua_State *L, const struct global *g, void *p)
 	case G_LIST: {
 		struct strlist *list = p;
 
-		if (lua_isnil(L, -1))
+		if (!lua_istable(L, -1) && !lua_isstring(L, -1))
 			break;
 		strlist_clear(list);
 		l_to_list(L, -1, list);

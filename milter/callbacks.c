@@ -45,6 +45,14 @@ static bool is_local_submission(const struct session *s, const struct ip_address
 	return s->mta == MTA_POSTFIX && a->family == AF_INET && a->port == 0;
 }
 
+/* Sendmail on standard input (-bs) gives no address for its client, this host (observed). */
+static void note_client(struct ip_address *a, const _SOCK_ADDR *given, const char *hostname)
+{
+	ip_address_from_sockaddr(a, (const struct sockaddr *)given);
+	if (a->family == AF_UNSPEC && hostname != NULL && strcmp(hostname, "localhost") == 0)
+		ip_address_parse(a, "127.0.0.1");
+}
+
 /* Hooks whose command never reaches a milter of this MTA (observed); said once for each loading. */
 static void note_silent_hooks(const struct session *s)
 {
@@ -84,7 +92,7 @@ static sfsistat on_connect(SMFICTX *ctx, char *hostname, _SOCK_ADDR *address)
 	if (!smtpsvr_needs(s->set)->session)
 		return SMFIS_CONTINUE;
 	note_silent_hooks(s);
-	ip_address_from_sockaddr(&client.address, (const struct sockaddr *)address);
+	note_client(&client.address, address, hostname);
 	client.daemon_name = macro(ctx, "{daemon_name}");
 	client.local_submission = is_local_submission(s, &client.address);
 	s->smtp = smtpsvr_open(s->set, resolvers_rbl(s->resolvers), &s->id);

@@ -28,7 +28,7 @@ struct worker {
 	const char *address;
 	pid_t pid; /* 0: not running */
 	int control, lock;
-	bool ready;
+	bool ready, reloading;
 	int64_t started_ms, restart_ms; /* restart_ms: when to start again, 0 = not due */
 	int pause_ms;
 	int64_t asked_ms, heard_ms; /* last ping and last sign of life */
@@ -69,7 +69,7 @@ static bool start(struct worker *w, const sigset_t *signals)
 		return false;
 	}
 	w->control = pair[0];
-	w->ready = false;
+	w->ready = w->reloading = false;
 	w->started_ms = w->heard_ms = clock_ms();
 	w->restart_ms = 0;
 	return true;
@@ -88,6 +88,14 @@ static void order_all(enum supervisor_order o)
 {
 	for (size_t i = 0; i < nworkers; i++)
 		order(&workers[i], o);
+}
+
+static void reload(void)
+{
+	notify("RELOADING=1");
+	for (size_t i = 0; i < nworkers; i++)
+		workers[i].reloading = workers[i].pid != 0;
+	order_all(ORDER_RELOAD);
 }
 
 static void stop(const struct config *cfg)
@@ -109,6 +117,14 @@ static bool all_ready(void)
 	return true;
 }
 
+static bool any_reloading(void)
+{
+	for (size_t i = 0; i < nworkers; i++)
+		if (workers[i].reloading)
+			return true;
+	return false;
+}
+
 static void hear(struct worker *w, char report, void (*ready)(void))
 {
 	w->heard_ms = clock_ms();
@@ -121,7 +137,9 @@ static void hear(struct worker *w, char report, void (*ready)(void))
 			notify("READY=1");
 		}
 	} else if (report == REPORT_RELOADED || report == REPORT_RELOAD_FAILED) {
-		notify("READY=1");
+		w->reloading = false;
+		if (!any_reloading())
+			notify("READY=1");
 	}
 }
 
@@ -189,8 +207,7 @@ static int take_signal(int fd, const struct config *cfg, void (*ready)(void))
 	switch (si.ssi_signo) {
 	case SIGHUP:
 		log_info(NULL, "SIGHUP: reloading");
-		notify("RELOADING=1");
-		order_all(ORDER_RELOAD);
+		reload();
 		break;
 	case SIGUSR1:
 		log_reopen();
