@@ -89,7 +89,8 @@ static void from_config(const struct config *c, struct smtpsvr_needs *n)
 	for (size_t i = 0; i < c->nservices; i++) {
 		const struct service_config *s = &c->services[i];
 
-		if (s->auth_required || *s->allowed_users != '\0' || !network_list_has_all(&s->client_networks))
+		if (s->auth_required || *s->allowed_users != '\0' ||
+		    !network_list_has_all(&s->client_networks))
 			n->mail_reply = true;
 		if (s->max_message_bytes > 0)
 			n->mail_reply = n->headers = n->body = true;
