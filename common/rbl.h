@@ -18,7 +18,8 @@ struct rbl_hit {
 struct rbl_result {
 	struct rbl_hit *hits; /* in the order of the zones asked */
 	size_t nhits;
-	size_t nunknown; /* zones that gave no answer in time: neither hit nor miss */
+	size_t nunknown; /* zones that gave no usable answer in time: neither hit nor miss. Those
+			  * not waited for after a first hit are not counted */
 };
 
 struct rbl;
@@ -27,8 +28,10 @@ struct rbl *rbl_new(struct dns *); /* does not own the resolver */
 void rbl_free(struct rbl *);
 
 /* Look addr up in every zone. check_all false: stop at the first hit. Private, loopback and
- * unknown addresses are never looked up: no hits. Only answers inside 127.0.0.0/8 count. Waits
- * deadline_ms at most. Free the result with rbl_result_clear(). */
+ * unknown addresses are never looked up: no hits. Only answers inside 127.0.0.0/8 count, and of
+ * them 127.255.255.0/24 is a list's way to refuse us: unknown. A zone that keeps refusing or
+ * keeping us waiting is unknown without being asked, for a while. Waits deadline_ms at most. Free
+ * the result with rbl_result_clear(). */
 void rbl_check(struct rbl *, const struct ip_address *addr, const struct strlist *zones,
     bool check_all, int deadline_ms, struct rbl_result *);
 void rbl_result_clear(struct rbl_result *);

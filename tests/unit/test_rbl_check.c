@@ -254,7 +254,7 @@ static void more_zones_than_fit_in_one_batch(void **state)
 	make(resolver.address);
 	for (int i = 0; i < LIMIT_DNS_PARALLEL * 2; i++)
 		snprintf(zones + strlen(zones), 24, "z%d.bl.test ", i);
-	strcat(zones, "bl.test");
+	snprintf(zones + strlen(zones), 8, "bl.test");
 	assert_counts(check(LISTED, zones, true, 10000), 1, 0);
 	assert_counts(check(LISTED_V6, zones, false, 10000), 1, 0);
 	unmake();
