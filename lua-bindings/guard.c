@@ -43,18 +43,42 @@ static const char *spent_text(enum guard_spent why)
 				     : "instruction budget of the hook used up";
 }
 
+/* level: of the function whose line the message tells; inside of a hook that is 0, in a C function
+ * it is 1, its caller. */
+static _Noreturn void l_raise(lua_State *L, struct guard *g, enum guard_spent why, int level);
+
+static enum guard_spent account(struct guard *g, int64_t n)
+{
+	if (g->spent != GUARD_NOTHING)
+		return g->spent;
+	g->instructions -= n;
+	if (g->instructions < 0)
+		return GUARD_INSTRUCTIONS;
+	return clock_ms() >= g->deadline_ms ? GUARD_DEADLINE : GUARD_NOTHING;
+}
+
 static void hook(lua_State *L, lua_Debug *ar)
 {
 	struct guard *g = guard_of(L);
+	enum guard_spent why;
 
 	(void)ar;
-	if (g->spent == GUARD_NOTHING) {
-		if (lua_gethookmask(L) & LUA_MASKLINE) /* a coroutine of an earlier call */
-			lua_sethook(L, hook, LUA_MASKCOUNT, HOOK_INTERVAL);
-		l_guard_work(L, g, HOOK_INTERVAL);
-		return;
-	}
-	l_guard_raise(L, g, g->spent);
+	if (g->spent == GUARD_NOTHING && (lua_gethookmask(L) & LUA_MASKLINE))
+		lua_sethook(L, hook, LUA_MASKCOUNT, HOOK_INTERVAL); /* armed by an earlier call */
+	why = account(g, HOOK_INTERVAL);
+	if (why != GUARD_NOTHING)
+		l_raise(L, g, why, 0);
+}
+
+static void l_raise(lua_State *L, struct guard *g, enum guard_spent why, int level)
+{
+	g->spent = why;
+	lua_sethook(L, hook, LUA_MASKCOUNT | LUA_MASKLINE, 1);
+	luaL_where(L, level);
+	lua_pushstring(L, spent_text(why));
+	lua_concat(L, 2);
+	lua_error(L);
+	abort(); /* not reached; lua_error is not declared noreturn */
 }
 
 void guard_start(struct guard *g, lua_State *L, int64_t deadline_ms, int64_t instructions)
@@ -75,19 +99,13 @@ void guard_stop(struct guard *g)
 
 void l_guard_work(lua_State *L, struct guard *g, int64_t n)
 {
-	if (g->spent != GUARD_NOTHING)
-		l_guard_raise(L, g, g->spent);
-	g->instructions -= n;
-	if (g->instructions < 0)
-		l_guard_raise(L, g, GUARD_INSTRUCTIONS);
-	if (clock_ms() >= g->deadline_ms)
-		l_guard_raise(L, g, GUARD_DEADLINE);
+	enum guard_spent why = account(g, n);
+
+	if (why != GUARD_NOTHING)
+		l_raise(L, g, why, 1);
 }
 
 _Noreturn void l_guard_raise(lua_State *L, struct guard *g, enum guard_spent why)
 {
-	g->spent = why;
-	lua_sethook(L, hook, LUA_MASKCOUNT | LUA_MASKLINE, 1);
-	luaL_error(L, "%s", spent_text(why));
-	abort(); /* not reached; luaL_error is not declared noreturn */
+	l_raise(L, g, why, 1);
 }

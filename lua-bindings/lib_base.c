@@ -1,5 +1,5 @@
-/* lib_base.c - functions without a prefix, except those that load code (lib_load.c); the coroutine
- * and debug libraries, which are stock but for what they leave out. */
+/* lib_base.c - functions without a prefix, except those that load code (lib_load.c); the debug
+ * library, which is stock but for what it leaves out. */
 #include "lua-bindings/library.h"
 #include "lua-bindings/script_out.h"
 #include "lua-bindings/work.h"
@@ -47,6 +47,30 @@ static int l_tonumber(lua_State *L)
 {
 	l_charge(L, l_string_bytes(L, 1) / WORK_BYTE);
 	return l_stock(L, STOCK_TONUMBER);
+}
+
+/* liblua runs the handler with hooks switched off when the error came out of a hook, that is, when
+ * a budget is used up: the handler could go on for ever. So it is not run then. */
+static int l_handle(lua_State *L)
+{
+	if (runtime_left_ms(runtime_of(L)) == 0)
+		return 1;
+	lua_pushvalue(L, lua_upvalueindex(1));
+	lua_insert(L, 1);
+	lua_call(L, 1, 1);
+	return 1;
+}
+
+/*** xpcall(function, handler, ...) -> true, results or false, what handler returned
+ * As in Lua 5.4. It does not protect from a budget that is used up, and the handler is not called
+ * then. */
+static int l_xpcall(lua_State *L)
+{
+	luaL_checktype(L, 2, LUA_TFUNCTION);
+	lua_pushvalue(L, 2);
+	lua_pushcclosure(L, l_handle, 1);
+	lua_replace(L, 2);
+	return l_stock(L, STOCK_XPCALL);
 }
 
 static int l_gc_count(lua_State *L)
@@ -154,43 +178,11 @@ static const struct library_row base_rows[] = {
     /*** type(value) -> string
      * As in Lua 5.4. */
     {"type", NULL},
-    /*** xpcall(function, handler, ...) -> true, results or false, what handler returned
-     * As in Lua 5.4. It does not protect from a budget that is used up. */
-    {"xpcall", NULL},
+    {"xpcall", l_xpcall},
     {NULL, NULL},
 };
 
 const struct library library_base = {"_G", base_rows};
-
-static const struct library_row coroutine_rows[] = {
-    /*** coroutine.close(coroutine) -> true or false, message
-     * As in Lua 5.4. */
-    {"close", NULL},
-    /*** coroutine.create(function) -> coroutine
-     * As in Lua 5.4. The budgets of the hook cover its coroutines. */
-    {"create", NULL},
-    /*** coroutine.isyieldable([coroutine]) -> boolean
-     * As in Lua 5.4. */
-    {"isyieldable", NULL},
-    /*** coroutine.resume(coroutine, ...) -> true, results or false, message
-     * As in Lua 5.4. */
-    {"resume", NULL},
-    /*** coroutine.running() -> coroutine, is the main one
-     * As in Lua 5.4. */
-    {"running", NULL},
-    /*** coroutine.status(coroutine) -> string
-     * As in Lua 5.4. */
-    {"status", NULL},
-    /*** coroutine.wrap(function) -> function
-     * As in Lua 5.4. */
-    {"wrap", NULL},
-    /*** coroutine.yield(...) -> arguments of the next resume
-     * As in Lua 5.4. */
-    {"yield", NULL},
-    {NULL, NULL},
-};
-
-const struct library library_coroutine = {"coroutine", coroutine_rows};
 
 /*** debug.traceback([coroutine,] [message [, level]]) -> string
  * As in Lua 5.4; the only function of this library. */

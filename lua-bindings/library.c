@@ -17,6 +17,10 @@ struct source {
 static const struct source sources[STOCK_FUNCTIONS] = {
     [STOCK_SETMETATABLE] = {"_G", "setmetatable"},
     [STOCK_TONUMBER] = {"_G", "tonumber"},
+    [STOCK_XPCALL] = {"_G", "xpcall"},
+    [STOCK_COROUTINE_CLOSE] = {"coroutine", "close"},
+    [STOCK_COROUTINE_CREATE] = {"coroutine", "create"},
+    [STOCK_COROUTINE_RESUME] = {"coroutine", "resume"},
     [STOCK_STRING_BYTE] = {"string", "byte"},
     [STOCK_STRING_CHAR] = {"string", "char"},
     [STOCK_STRING_FORMAT] = {"string", "format"},

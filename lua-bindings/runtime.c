@@ -181,7 +181,8 @@ static void l_call_body(lua_State *L, struct gate *g)
 	int base, n;
 
 	l_push_env(L);
-	lua_getfield(L, -1, call->function);
+	lua_pushstring(L, call->function);
+	lua_rawget(L, -2); /* a metatable of _G is for the script, as "strict" modules do it */
 	if (!lua_isfunction(L, -1)) {
 		g->absent = true;
 		return;
@@ -319,13 +320,16 @@ bool runtime_compile(struct runtime *rt, const char *source, size_t n, const cha
 {
 	struct compile c = {.source = source, .n = n, .name = name};
 	struct gate g = {.l_body = l_compile_body, .arg = &c};
+	char why[1024];
 
 	skip_prefix(&c);
 	rt->script = name[0] == '@' ? name + 1 : name;
 	rt->hook = "compile";
-	if (enter(rt, &g, NULL, error, error_size) != RUN_OK || c.failed) {
-		if (c.failed)
-			snprintf(error, error_size, "%s: out of memory", rt->script);
+	if (enter(rt, &g, NULL, why, sizeof why) != RUN_OK || c.failed) {
+		bool named = strncmp(why, rt->script, strlen(rt->script)) == 0;
+
+		snprintf(error, error_size, "%s%s%s", named ? "" : rt->script, named ? "" : ": ",
+		    c.failed ? run_result_text(RUN_MEMORY) : why);
 		free(c.bytecode);
 		return false;
 	}

@@ -52,7 +52,8 @@ static void l_note_hooks(lua_State *L, void *arg)
 
 	l_push_env(L);
 	for (size_t i = 0; d->hooks[i] != NULL; i++) {
-		lua_getfield(L, -1, d->hooks[i]);
+		lua_pushstring(L, d->hooks[i]);
+		lua_rawget(L, -2);
 		s->hooks[i] = lua_isfunction(L, -1);
 		lua_pop(L, 1);
 	}
