@@ -69,6 +69,11 @@ static bool same_set(const struct strlist *a, const struct strlist *b)
 	return a->n == b->n;
 }
 
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
 static char *joined(const struct strlist *list)
 {
 	char *all = xstrdup("");
@@ -94,8 +99,11 @@ static char *changed_parameters(struct call *c)
 		add_parameter(
 		    &before, c->address->parameters[i].keyword, c->address->parameters[i].value);
 	drop_overwritten(&c->parameters, &before);
-	if (!same_set(&before, &c->parameters))
+	if (!same_set(&before, &c->parameters)) {
+		if (c->parameters.n > 1) /* a Lua table has no order of its own */
+			qsort(c->parameters.v, c->parameters.n, sizeof(char *), by_text);
 		changed = joined(&c->parameters);
+	}
 	strlist_clear(&before);
 	return changed;
 }
