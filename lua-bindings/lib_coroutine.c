@@ -2,15 +2,32 @@
  *
  * A coroutine that used up a budget was ended by an error out of a hook, and liblua keeps hooks
  * switched off in it from then on. Its __close metamethods would run without any limit, so such a
- * coroutine is never closed; the whole state is about to be. */
+ * coroutine is never closed, neither at once nor by a later hook of the same session. */
 #include "lua-bindings/library.h"
 #include "lua-bindings/work.h"
 
+#include <stdbool.h>
+
+/* Was it ended by a hook? The guard has armed it for every line then, and it never ran again. */
+static bool ended_by_budget(lua_State *co)
+{
+	int status = lua_status(co);
+
+	return status != LUA_OK && status != LUA_YIELD && (lua_gethookmask(co) & LUA_MASKLINE) != 0;
+}
+
 /*** coroutine.close(coroutine) -> true or false, message
- * As in Lua 5.4. */
+ * As in Lua 5.4. A coroutine that used up a budget is not closed. */
 static int l_close(lua_State *L)
 {
+	lua_State *co = lua_tothread(L, 1);
+
 	l_work(L, 0); /* raises when a budget is used up */
+	if (co != NULL && ended_by_budget(co)) {
+		lua_pushboolean(L, 0);
+		lua_pushliteral(L, "the coroutine used up a budget");
+		return 2;
+	}
 	return l_stock(L, STOCK_COROUTINE_CLOSE);
 }
 
@@ -37,7 +54,7 @@ static int l_resume_wrapped(lua_State *L)
 	if (lua_toboolean(L, -n))
 		return n - 1;
 	status = lua_status(co);
-	if (status != LUA_OK && status != LUA_YIELD)
+	if (status != LUA_OK && status != LUA_YIELD && !ended_by_budget(co))
 		l_close_failed(L);
 	if (status != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING) {
 		luaL_where(L, 1);
