@@ -85,6 +85,21 @@ static bool is_blank(const struct script_file *f)
 	return strspn(f->text, " \t\r\n\v\f") == f->size;
 }
 
+/* why, with the path of the file it is about: it begins with the name of that file ("lists.lua:3:
+ * ..."), or is about the script as a whole. */
+static void explain(
+    const struct script_set *set, const struct script *s, const char *why, char *error, size_t size)
+{
+	char name[256];
+	int n = snprintf(name, sizeof name, "%.*s", (int)strcspn(why, ":"), why);
+	bool named = n < (int)sizeof name && script_files_find(&set->files, name) != NULL;
+
+	if (named)
+		snprintf(error, size, "%s/%s", set->directory, why);
+	else
+		snprintf(error, size, "%s: %s", s->path, why);
+}
+
 static bool load_script(struct script_set *set, enum script_id id, char *error, size_t size)
 {
 	const struct script_definition *d = definitions[id];
@@ -109,7 +124,7 @@ static bool load_script(struct script_set *set, enum script_id id, char *error, 
 	if (fine)
 		fine = dry_run(set, id, why, sizeof why);
 	if (!fine)
-		snprintf(error, size, "%s/%s", set->directory, why);
+		explain(set, s, why, error, size);
 	return fine;
 }
 

@@ -111,6 +111,14 @@ static void l_push_rbl_result(lua_State *L, const struct rbl_result *r)
 	}
 }
 
+/* The value on top into the environment below it; a metatable of _G is the script's own affair. */
+static void l_set(lua_State *L, const char *name)
+{
+	lua_pushstring(L, name);
+	lua_insert(L, -2);
+	lua_rawset(L, -3);
+}
+
 void l_globals_push(lua_State *L, struct smtpsvr *s)
 {
 	if (s->stale == 0)
@@ -135,11 +143,11 @@ void l_globals_push(lua_State *L, struct smtpsvr *s)
 			l_push_list(L, p);
 			break;
 		}
-		lua_setfield(L, -2, globals[i].name);
+		l_set(L, globals[i].name);
 	}
 	if (s->stale & GLOBALS_RBL) {
 		l_push_rbl_result(L, &s->globals.rbl_result);
-		lua_setfield(L, -2, "RBLResultInfo");
+		l_set(L, "RBLResultInfo");
 	}
 	lua_pop(L, 1);
 	s->stale = 0;
@@ -185,7 +193,8 @@ void l_globals_read(lua_State *L, struct smtpsvr *s, bool lists)
 	for (size_t i = 0; i < NGLOBALS; i++) {
 		if (!globals[i].out || (globals[i].type == G_LIST && !lists))
 			continue;
-		lua_getfield(L, -1, globals[i].name);
+		lua_pushstring(L, globals[i].name);
+		lua_rawget(L, -2);
 		l_read_one(L, &globals[i], (char *)&s->globals + globals[i].offset);
 		lua_pop(L, 1);
 	}

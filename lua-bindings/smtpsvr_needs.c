@@ -114,9 +114,12 @@ void needs_from_set(const struct script_set *set, struct smtpsvr_needs *n)
 		n->session = true;
 		from_hooks(set, n);
 		from_globals(set, n);
-		/* a failing script must be able to say so */
-		if (c->lua.on_error != ON_ERROR_ACCEPT)
-			n->mail_reply = n->end_reply = true;
+		/* a failing script must be able to say so: its top level at the connection, hooks
+		 * without a result of their own where they are called */
+		if (c->lua.on_error != ON_ERROR_ACCEPT) {
+			n->connect_reply = n->mail_reply = n->end_reply = true;
+			n->data_reply |= n->data;
+		}
 	}
 	n->helo |= n->helo_reply;
 	n->mail |= n->mail_reply;

@@ -63,6 +63,8 @@ static bool said_at_mail(enum mta mta, enum stage stage)
 
 static sfsistat refuse(SMFICTX *ctx, struct session *s, enum stage stage, const struct reply *r)
 {
+	if (r->code != 421 && said_at_mail(s->mta, stage))
+		return s->no_reply[stage] ? SMFIS_NOREPLY : SMFIS_CONTINUE;
 	if (s->no_reply[stage]) {
 		/* only a hook that did not exist when the script was loaded gets here */
 		log_warn(&s->id,
@@ -71,8 +73,6 @@ static sfsistat refuse(SMFICTX *ctx, struct session *s, enum stage stage, const 
 		    r->code);
 		return SMFIS_NOREPLY;
 	}
-	if (r->code != 421 && said_at_mail(s->mta, stage))
-		return SMFIS_CONTINUE;
 	if (set_reply(ctx, r) != MI_SUCCESS)
 		log_bug(&s->id, "smfi_setreply refused %d %s \"%.60s\"", r->code, r->xcode,
 		    r->lines[0]);
