@@ -1,6 +1,7 @@
 /* smtpsvr.c - see smtpsvr.h: the session from connect to close. */
 #include "lua-bindings/smtpsvr.h"
 
+#include "common/clock.h"
 #include "common/list.h"
 #include "common/waiting.h"
 #include "lua-bindings/runtime.h"
@@ -62,21 +63,33 @@ static void open_script(struct smtpsvr *s, struct verdict *v)
 		hooks_script(s, v);
 }
 
-/* Ask the block lists. They never delay a session by more than rbl.timeout_ms, and an answer that
- * did not come is neither a hit nor a reason to refuse. */
+/* How long the block lists may take: LoadLimits() and Start() had their share of the command. */
+static int look_up_ms(const struct smtpsvr *s)
+{
+	int64_t left = s->deadline_ms - clock_ms();
+
+	return left < s->config->rbl.timeout_ms ? (int)left : s->config->rbl.timeout_ms;
+}
+
+/* Ask the block lists. An answer that did not come in time is neither a hit nor a reason to refuse.
+ */
 static void look_up(struct smtpsvr *s, const struct smtpsvr_client *client)
 {
 	struct smtpsvr_globals *g = &s->globals;
+	int ms = look_up_ms(s);
 
 	if (g->rbl_servers.n == 0 || s->rbl == NULL ||
 	    rbl_whitelisted(&g->rbl_whitelist, &client->address, client->hostname))
 		return;
+	if (ms <= 0) {
+		log_warn(s->id, "block lists not asked: scripts used up lua.command_ms");
+		return;
+	}
 	if (!waiting_enter()) {
 		log_warn(s->id, "block lists not asked: milter.waiting callbacks wait already");
 		return;
 	}
-	rbl_check(s->rbl, &client->address, &g->rbl_servers, g->rbl_check_all,
-	    s->config->rbl.timeout_ms, &g->rbl_result);
+	rbl_check(s->rbl, &client->address, &g->rbl_servers, g->rbl_check_all, ms, &g->rbl_result);
 	waiting_leave();
 	g->rbl_found = g->rbl_result.nhits > 0;
 	s->stale |= GLOBALS_RBL;
@@ -85,25 +98,25 @@ static void look_up(struct smtpsvr *s, const struct smtpsvr_client *client)
 		    s->id, "client %s is listed by %s", g->ip_address, g->rbl_result.hits[i].zone);
 }
 
-/* Found and neither accepted nor discarded nor redirected: refused with RBLRejectMessage. */
+/* Found and neither accepted nor discarded nor redirected: refused with RBLRejectMessage, which may
+ * be a text without a code. */
 static void reject_listed(struct smtpsvr *s, struct verdict *v)
 {
-	struct smtpsvr_globals *g = &s->globals;
+	const struct smtpsvr_globals *g = &s->globals;
+	const char *text = g->rbl_reject_message;
 	struct hook_reply h = {0};
 
 	if (!g->rbl_found || g->rbl_accept || g->rbl_blackhole || *g->rbl_redirect != '\0')
 		return;
-	h.parsed = reply_parse(
-	    &h.reply, g->rbl_reject_message, strlen(g->rbl_reject_message), &h.problems);
-	if (h.parsed != REPLY_OK || h.reply.code < 400) {
-		reply_free(&h.reply);
-		reply_set(&h.reply, 550, "5.7.1",
-		    *g->rbl_reject_message != '\0' && h.parsed == REPLY_NONSENSE
-			? g->rbl_reject_message
-			: "Your address is on a block list");
-		h.parsed = REPLY_OK;
+	h.parsed = reply_parse(&h.reply, text, strlen(text), &h.problems);
+	if (h.parsed == REPLY_NONSENSE) {
+		char *coded = xasprintf("550 5.7.1 %s", text);
+
+		h.parsed = reply_parse(&h.reply, coded, strlen(coded), &h.problems);
+		free(coded);
 	}
-	hooks_apply_reply(s, "RBLRejectMessage", &h, v);
+	if (!hooks_apply_reply(s, "RBLRejectMessage", &h, v))
+		verdict_refuse_text(v, 550, "5.7.1", "Your address is on a block list");
 	reply_free(&h.reply);
 }
 

@@ -20,11 +20,13 @@ struct call {
 	bool parameters_given;
 	struct hook_reply *reply;
 	int64_t number;
+	const char *wanted; /* what a result should have been and was not; NULL: all was well */
 };
 
-/* Call the hook through the gate; false when it is absent or failed, with the failure in *v. */
+/* Call the hook through the gate; false when it is absent or failed, with the failure in *v. A
+ * result of a wrong type is a failure. */
 bool call_run(struct call *, const char *hook, struct verdict *v);
-/* The result at index as an SMTP result string. */
-void l_take_reply(lua_State *L, int index, struct hook_reply *out);
+/* The result at index as an SMTP result string, into c->reply. */
+void l_take_reply(lua_State *L, int index, struct call *c);
 /* l_results of hooks whose first result is a result string. */
 void l_reply_result(lua_State *L, int first, int n, struct call *);

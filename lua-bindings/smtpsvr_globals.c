@@ -82,7 +82,7 @@ void globals_init(struct smtpsvr *s, const struct smtpsvr_client *client)
 	g->server_id = s->service->id;
 	g->server_name = xstrdup(s->service->name);
 	g->encryption_details = xstrdup("");
-	s->stale = GLOBALS_SESSION;
+	s->stale = GLOBALS_SESSION | GLOBALS_RBL; /* RBLResultInfo is a table in every hook */
 }
 
 void globals_free(struct smtpsvr_globals *g)

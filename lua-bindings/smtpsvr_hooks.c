@@ -10,6 +10,7 @@
 #include "lua-bindings/script_set_private.h"
 #include "lua-bindings/smtpsvr_call.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,6 +69,15 @@ static void apply_failure(struct smtpsvr *s, struct verdict *v)
 	}
 }
 
+static void notice_wrong_result(struct smtpsvr *s, const char *hook, const char *wanted)
+{
+	char what[120];
+
+	snprintf(what, sizeof what,
+	    "a result is not %s; the call counts as failed, see lua.on_error", wanted);
+	hooks_notice(s, hook, what);
+}
+
 bool call_run(struct call *c, const char *hook, struct verdict *v)
 {
 	struct smtpsvr *s = c->s;
@@ -79,9 +89,14 @@ bool call_run(struct call *c, const char *hook, struct verdict *v)
 		return false;
 	b = budget(s);
 	r = runtime_call(s->rt, &rc, &b, NULL, 0);
-	if (r != RUN_OK && r != RUN_ABSENT)
-		apply_failure(s, v);
-	return r == RUN_OK;
+	if (r == RUN_ABSENT || (r == RUN_OK && c->wanted == NULL))
+		return r == RUN_OK;
+	if (r == RUN_OK)
+		notice_wrong_result(s, hook, c->wanted);
+	if (c->reply != NULL) /* it failed after this result was taken */
+		reply_free(&c->reply->reply);
+	apply_failure(s, v);
+	return false;
 }
 
 static void l_read_globals(lua_State *L, void *arg)
@@ -110,8 +125,9 @@ void hooks_script(struct smtpsvr *s, struct verdict *v)
 
 /* ---- result strings ---- */
 
-void l_take_reply(lua_State *L, int index, struct hook_reply *out)
+void l_take_reply(lua_State *L, int index, struct call *c)
 {
+	struct hook_reply *out = c->reply;
 	const char *text;
 	size_t n;
 
@@ -126,9 +142,10 @@ void l_take_reply(lua_State *L, int index, struct hook_reply *out)
 		break;
 	case GIVEN:
 		out->parsed = reply_parse(&out->reply, text, n, &out->problems);
+		snprintf(out->text, sizeof out->text, "%s", text);
 		break;
 	case GIVEN_WRONG:
-		out->parsed = REPLY_NONSENSE;
+		c->wanted = "text";
 		break;
 	}
 }
@@ -182,7 +199,8 @@ static int l_text_args(lua_State *L, struct call *c)
 
 void l_reply_result(lua_State *L, int first, int n, struct call *c)
 {
-	l_take_reply(L, n > 0 ? first : first + n, c->reply);
+	if (n > 0)
+		l_take_reply(L, first, c);
 }
 
 bool hook_string(struct smtpsvr *s, const char *hook, const char *argument,
@@ -218,8 +236,12 @@ static void l_size_results(lua_State *L, int first, int n, struct call *c)
 {
 	int64_t size;
 
-	if (n > 0 && l_to_integer(L, first, &size) == GIVEN && size >= 0)
+	if (n == 0 || lua_isnil(L, first))
+		return;
+	if (l_to_integer(L, first, &size) == GIVEN && size >= 0)
 		c->number = size;
+	else
+		c->wanted = "a number of bytes";
 }
 
 bool hook_max_message_size(struct smtpsvr *s, const char *hostname, struct verdict *v)
@@ -247,8 +269,18 @@ static void l_capability_results(lua_State *L, int first, int n, struct call *c)
 	const char *text;
 	size_t size;
 
-	if (n > 0 && l_to_string(L, first, &text, &size) == GIVEN && size > 0)
-		c->number = 1;
+	if (n == 0)
+		return;
+	switch (l_to_string(L, first, &text, &size)) {
+	case NOT_GIVEN:
+		break;
+	case GIVEN:
+		c->number = size > 0;
+		break;
+	case GIVEN_WRONG:
+		c->wanted = "text";
+		break;
+	}
 }
 
 bool hook_capabilities(struct smtpsvr *s, const char *hostname, struct verdict *v)
@@ -275,10 +307,10 @@ static int l_helo_args(lua_State *L, struct call *c)
 
 static void l_helo_results(lua_State *L, int first, int n, struct call *c)
 {
-	if (n > 0)
-		l_to_bool(L, first, &c->refuse);
+	if (n > 0 && l_to_bool(L, first, &c->refuse) == GIVEN_WRONG)
+		c->wanted = "true or false";
 	if (n > 1)
-		l_take_reply(L, first + 1, c->reply);
+		l_take_reply(L, first + 1, c);
 }
 
 bool hook_helo(struct smtpsvr *s, const char *hostname, bool *refuse, bool esmtp,

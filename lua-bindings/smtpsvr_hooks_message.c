@@ -288,7 +288,7 @@ static void l_message_results(lua_State *L, int first, int n, struct call *c)
 	lua_pushnil(L);
 	lua_rawsetp(L, LUA_REGISTRYINDEX, &actions_key);
 	if (n > 1)
-		l_take_reply(L, first + 1, c->reply);
+		l_take_reply(L, first + 1, c);
 }
 
 bool hook_process_message(struct smtpsvr *s, const char *subject, struct actions *actions,

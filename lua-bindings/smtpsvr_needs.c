@@ -77,8 +77,8 @@ static void from_globals(const struct script_set *set, struct smtpsvr_needs *n)
 	if (script_set_mentions(set, "Encryption") || script_set_mentions(set, "EncryptionDetails"))
 		n->helo = true;
 	if (script_set_mentions(set, "RBLFound") || script_set_mentions(set, "RBLServers"))
-		n->connect_reply = n->mail = n->rcpt = n->header_changes = n->recipient_changes =
-		    true;
+		n->connect_reply = n->mail_reply = n->rcpt = n->header_changes =
+		    n->recipient_changes = true;
 }
 
 static void from_config(const struct config *c, struct smtpsvr_needs *n)

@@ -195,8 +195,7 @@ static void route(struct smtpsvr *s, struct verdict *v, bool original, const str
 void outcome_actions(struct smtpsvr *s, struct actions *a, struct hook_reply *h, struct verdict *v)
 {
 	if (h->parsed == REPLY_NONSENSE) { /* any text: documented as "results string" only */
-		log_info(s->id, "ProcessMessage: %.200s",
-		    *a->reason != '\0' ? a->reason : "(no reason)");
+		log_info(s->id, "ProcessMessage: %s", h->text);
 		h->parsed = REPLY_NONE;
 	}
 	if (hooks_apply_reply(s, "ProcessMessage", h, v))

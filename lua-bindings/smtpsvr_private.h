@@ -52,9 +52,9 @@ struct smtpsvr {
 	unsigned stale; /* GLOBALS_* groups that the host changed and the script has not got yet */
 	bool was_local; /* LocalClientAddress as the configuration says */
 	bool local_submission;
-	struct reply refusal;	   /* of the session: every MAIL is answered with it */
-	uint64_t max_message;	   /* bytes, 0 = unlimited */
-	char *auth_user;	   /* of the message in progress, "" = none */
+	struct reply refusal; /* of the session: every MAIL is answered with it */
+	uint64_t max_message; /* bytes, 0 = unlimited */
+	char *auth_user;      /* of the message in progress, "" = none */
 
 	/* the message in progress */
 	struct message *message;
@@ -94,7 +94,8 @@ struct hook_reply {
 	enum reply_parsed parsed;
 	struct reply reply; /* free with reply_free() */
 	unsigned problems;
-	bool refused; /* the script said false where a result string is expected */
+	bool refused;	/* the script said false where a result string is expected */
+	char text[200]; /* the beginning of the result, for logs */
 };
 
 /* Start the time of one SMTP command; all its hooks together get lua.command_ms. */

@@ -13,17 +13,26 @@
 
 /* ---- replies ---- */
 
-/* libmilter passes reply text through a printf of the MTA: every % must be doubled (trap T15, R2).
- */
-static char *double_percent(const char *text)
+static bool is_ascii(const char *text)
 {
-	size_t n = 0;
-	char *out, *q;
+	for (; *text != '\0'; text++)
+		if (*text & 0x80)
+			return false;
+	return true;
+}
 
-	for (const char *p = text; *p != '\0'; p++)
-		n += *p == '%' ? 2 : 1;
-	out = q = xmalloc(n + 1);
+/* libmilter passes reply text through a printf of the MTA: every % must be doubled (trap T15, R2).
+ * ascii_only: '?' for each character beyond ASCII; whatever 10xxxxxx follows belongs to it. */
+static char *outgoing_text(const char *text, bool ascii_only)
+{
+	char *out = xmalloc(2 * strlen(text) + 1), *q = out;
+
 	for (const char *p = text; *p != '\0'; p++) {
+		if (ascii_only && (*p & 0x80)) {
+			if ((*p & 0xC0) != 0x80 || p == text || !(p[-1] & 0x80))
+				*q++ = '?';
+			continue;
+		}
 		if (*p == '%')
 			*q++ = '%';
 		*q++ = *p;
@@ -32,17 +41,34 @@ static char *double_percent(const char *text)
 	return out;
 }
 
+/* Sendmail takes the eighth bit off every byte of a reply: 0x8D 0x8A would end it, and what
+ * follows would be another reply (observed, R10). */
+static bool ascii_only(const struct session *s, const struct reply *r)
+{
+	bool ascii = true;
+
+	for (int i = 0; i < r->nlines; i++)
+		ascii &= is_ascii(r->lines[i]);
+	if (ascii || s->mta == MTA_POSTFIX)
+		return false;
+	if (script_set_first(s->set, "reply beyond ASCII"))
+		log_warn(&s->id, "Sendmail cannot send a reply with characters beyond ASCII: each "
+				 "becomes a '?' (logged once for each loading of the scripts)");
+	return true;
+}
+
 /* smfi_setmlreply() takes its lines as arguments only, up to 32 of them. */
 #define LINES_8(l, i) l[i], l[i + 1], l[i + 2], l[i + 3], l[i + 4], l[i + 5], l[i + 6], l[i + 7]
 
-static int set_reply(SMFICTX *ctx, const struct reply *r)
+static int set_reply(SMFICTX *ctx, const struct session *s, const struct reply *r)
 {
 	char code[4], *l[LIMIT_REPLY_LINES] = {NULL};
+	bool ascii = ascii_only(s, r);
 	int rc;
 
 	snprintf(code, sizeof code, "%03d", r->code);
 	for (int i = 0; i < r->nlines; i++)
-		l[i] = double_percent(r->lines[i]);
+		l[i] = outgoing_text(r->lines[i], ascii);
 	if (r->nlines == 1)
 		rc = smfi_setreply(ctx, code, (char *)r->xcode, l[0]);
 	else
@@ -73,7 +99,7 @@ static sfsistat refuse(SMFICTX *ctx, struct session *s, enum stage stage, const 
 		    r->code);
 		return SMFIS_NOREPLY;
 	}
-	if (set_reply(ctx, r) != MI_SUCCESS)
+	if (set_reply(ctx, s, r) != MI_SUCCESS)
 		log_bug(&s->id, "smfi_setreply refused %d %s \"%.60s\"", r->code, r->xcode,
 		    r->lines[0]);
 	return r->code < 500 ? SMFIS_TEMPFAIL : SMFIS_REJECT;
