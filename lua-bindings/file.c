@@ -165,17 +165,14 @@ int l_file_close(lua_State *L)
 	return l_close_stream(L);
 }
 
-/*** file:flush() -> file
+/*** file:flush() -> true
  * Writes what is buffered; on failure nil, message and error number. */
 static int l_file_flush(lua_State *L)
 {
 	struct file *f = l_file(L, 1);
 
 	l_charge(L, WORK_SYSCALL);
-	if (fflush(f->stream.f) != 0)
-		return luaL_fileresult(L, 0, NULL);
-	lua_settop(L, 1);
-	return 1;
+	return luaL_fileresult(L, fflush(f->stream.f) == 0, NULL);
 }
 
 /*** file:lines([format, ...]) -> iterator

@@ -158,7 +158,7 @@ static int l_io_write(lua_State *L)
 	return 1;
 }
 
-/*** io.flush() -> file
+/*** io.flush() -> true
  * Writes what the default output has buffered. */
 static int l_io_flush(lua_State *L)
 {

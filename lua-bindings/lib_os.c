@@ -57,7 +57,7 @@ static int l_rename(lua_State *L)
 	from = l_path(L, 1);
 	to = l_path(L, 2);
 	l_charge(L, WORK_SYSCALL);
-	return luaL_fileresult(L, rename(from, to) == 0, lua_tostring(L, 1));
+	return luaL_fileresult(L, rename(from, to) == 0, NULL);
 }
 
 /*** os.tmpname() -> name
