@@ -42,7 +42,7 @@ enum mime_flag {
 	MIME_TOO_MANY = 1u << 13,	  /* sections or attachments left out */
 	MIME_BAD_FIELD = 1u << 14,	  /* a header line that is not a field */
 	MIME_NO_BLANK_LINE = 1u << 15,	  /* the header ends without an empty line */
-	MIME_BAD_TYPE = 1u << 16,	  /* Content-Type without type/subtype */
+	MIME_BAD_TYPE = 1u << 16,	  /* Content-Type that is not just type/subtype */
 	MIME_BAD_PARAMETER = 1u << 17,	  /* unclosed quote, text between parameters */
 	MIME_UNKNOWN_ENCODING = 1u << 18, /* treated as not encoded */
 	MIME_BAD_ENCODING = 1u << 19,	  /* foreign bytes, data after the padding, cut short */
@@ -79,9 +79,11 @@ struct mime_section {
 	unsigned flags; /* enum mime_flag */
 };
 
-/* What an attachment is. A MIME part is one when its disposition says "attachment", when it has
- * a file name, or when it is none of text, multipart and message; also an encoded message, which
- * cannot be looked into. A multipart that holds parts never is: its parts are listed. */
+/* What an attachment is. A MIME part is one when its disposition says "attachment" or anything but
+ * "inline", when it has a file name, or when it is none of text, multipart and message; also an
+ * encoded message, which cannot be looked into. A multipart that holds parts never is: its parts
+ * are listed. Files are looked for in text and in TNEF, not in the files found there, but for the
+ * messages embedded in TNEF. */
 enum mime_kind {
 	MIME_PART,   /* "MIME" */
 	MIME_UUE,    /* "UUE": uuencoded in the body of a message that is not MIME */
@@ -108,7 +110,7 @@ enum mime_result {
 	MIME_ABSENT,  /* no such section or attachment */
 	MIME_UNREAD,  /* the message could not be read; errno */
 	MIME_STOPPED, /* the sink said so */
-	MIME_PARTIAL, /* written as far as LIMIT_BINHEX_FILE_BYTES lets it */
+	MIME_PARTIAL, /* .size bytes are written; the file is larger (MIME_NOT_UNPACKED) */
 };
 
 /* Bytes out: false stops. */
@@ -116,8 +118,7 @@ struct mime_sink {
 	bool (*write)(void *arg, const void *bytes, size_t n);
 	void *arg;
 };
-/* A sink of a file descriptor: arg points to the int. False with errno when it cannot be written.
- */
+/* Sink of a file descriptor: arg points to the int. False with errno when it refuses. */
 bool mime_write_fd(void *fd, const void *bytes, size_t n);
 
 /* Where a message comes from: read() works as message_read(). */
@@ -137,7 +138,7 @@ const struct mime_section *mime_section(const struct mime *, size_t i);
 const struct mime_section *mime_find(const struct mime *, const char *path);
 size_t mime_attachment_count(const struct mime *);
 const struct mime_attachment *mime_attachment(const struct mime *, size_t i);
-unsigned mime_flags(const struct mime *); /* of all sections */
+unsigned mime_flags(const struct mime *); /* of all sections and attachments */
 
 const char *mime_flag_name(enum mime_flag); /* "duplicate-boundary"; NULL when not a flag */
 const char *mime_kind_name(enum mime_kind); /* "MIMEUUE" */
@@ -145,5 +146,5 @@ const char *mime_kind_name(enum mime_kind); /* "MIMEUUE" */
 /* A section as sent, or its header or its body. */
 enum mime_result mime_read(
     const struct mime *, const char *path, enum mime_piece, const struct mime_sink *);
-/* The decoded bytes of attachment i (from 0): exactly .size bytes when the answer is MIME_OK. */
+/* The decoded bytes of attachment i (from 0), exactly .size of them. */
 enum mime_result mime_save(const struct mime *, size_t i, const struct mime_sink *);

@@ -49,7 +49,10 @@ static bool is_attachment(const struct mime_node *n)
 {
 	if (has_parts(n))
 		return false;
-	if (strcmp(n->s.disposition, "attachment") == 0 || *file_name(n) != '\0')
+	/* RFC 2183 2.8: an unknown disposition is to be treated as "attachment" */
+	if (*n->s.disposition != '\0' && strcmp(n->s.disposition, "inline") != 0)
+		return true;
+	if (*file_name(n) != '\0')
 		return true;
 	if (is_type(n, "message"))
 		return n->s.flags & MIME_ENCODED_CONTAINER;
@@ -196,16 +199,18 @@ static bool measure(struct pass *p, uint64_t *size)
 	return got == 0;
 }
 
+/* The text of a TNEF stream names its character set by the number of a code page of Windows. */
 static char *text_of(const struct tnef_text *t, unsigned *flags)
 {
+	const void *bytes = t->s != NULL ? (const void *)t->s : "";
 	char charset[32];
 
+	if (t->codepage == 1200)
+		return mime_text(bytes, t->n, "UTF-16LE", flags);
+	if (t->codepage == 65001)
+		return mime_text(bytes, t->n, "UTF-8", flags);
 	snprintf(charset, sizeof charset, "CP%u", t->codepage);
-	return mime_text(t->s != NULL ? (const void *)t->s : "", t->n,
-	    t->codepage == 1200	   ? "UTF-16LE"
-	    : t->codepage == 65001 ? "UTF-8"
-				   : charset,
-	    flags);
+	return mime_text(bytes, t->n, charset, flags);
 }
 
 static void list_tnef_files(struct mime *m, size_t section, const void *bytes, size_t n)
@@ -265,37 +270,42 @@ static bool list_tnef(struct pass *p, uint64_t *size)
 	return got == 0;
 }
 
+/* Decodes a section without sections inside, once, and lists what is found in it. */
+static bool list_contents(struct pass *p, bool encoded, uint64_t *size)
+{
+	struct mime_node *n = &p->mime->nodes[p->section];
+	bool read;
+
+	if (is_tnef(n) && !encoded)
+		read = list_tnef(p, size);
+	else if (encoded || is_readable(n))
+		read = list_text(p, size);
+	else
+		read = measure(p, size);
+	n->s.flags |= p->reader.flags;
+	return read;
+}
+
 static bool list_section(struct pass *p)
 {
 	struct mime *m = p->mime;
 	struct mime_node *n = &m->nodes[p->section];
-	bool leaf = n->children == 0, encoded = leaf && is_encoded_file(n);
-	size_t part = m->nfiles;
+	bool encoded = n->children == 0 && is_encoded_file(n);
+	size_t part = m->nfiles; /* the files inside come after the part itself */
 	bool listed = is_attachment(n) && !encoded && add_part(m, p->section) != NULL;
-	uint64_t size = 0;
-	bool read;
+	uint64_t size = n->s.end - n->s.body;
 
 	p->found = 0;
-	if (!leaf) /* a message that is entered: its parts come next */
-		size = n->s.end - n->s.body, read = true;
-	else if (is_tnef(n) && !encoded)
-		read = list_tnef(p, &size);
-	else if (encoded || is_readable(n))
-		read = list_text(p, &size);
-	else if (listed)
-		read = measure(p, &size);
-	else
-		return true;
-	if (leaf)
-		n->s.flags |= p->reader.flags;
-	if (!listed && encoded && p->found == 0) { /* it is not what it says: take it as it is */
+	if (n->children == 0 && !list_contents(p, encoded, &size))
+		return false;
+	if (encoded && p->found == 0) { /* it is not what it says: take it as it is */
 		part = m->nfiles;
 		n->s.flags |= MIME_BAD_ENCODING;
 		listed = add_part(m, p->section) != NULL;
 	}
 	if (listed)
 		m->files[part].a.size = size;
-	return read;
+	return true;
 }
 
 bool mime_attachments(struct mime *m)
@@ -346,6 +356,10 @@ static enum mime_result save_embedded(
 		return MIME_UNREAD;
 	if (p->embedded.stopped)
 		return MIME_STOPPED;
+	if (!p->embedded.done) { /* it was there when the message was parsed */
+		errno = EIO;
+		return MIME_UNREAD;
+	}
 	return f->a.flags & MIME_NOT_UNPACKED ? MIME_PARTIAL : MIME_OK;
 }
 

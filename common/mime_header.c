@@ -140,27 +140,6 @@ void mime_header_line(struct mime_header *h, const struct mime_line *line)
 		append(h, line->s, line->n);
 }
 
-/* Ends the value where more parameters or encoded words follow than anybody needs: decoding
- * makes an object or a character set converter for each. */
-static void bound_items(struct mime_header *h, char *value, unsigned *flags)
-{
-	unsigned left = LIMIT_MIME_ITEMS - h->items, most = LIMIT_MIME_FIELD_ITEMS, items = 0;
-
-	if (most > left)
-		most = left;
-	for (char *p = value; *p != '\0'; p++) {
-		if (*p != ';' && (p[0] != '=' || p[1] != '?'))
-			continue;
-		if (items == most) {
-			*p = '\0';
-			*flags |= MIME_CUT;
-			break;
-		}
-		items++;
-	}
-	h->items += items;
-}
-
 static char *lower(const char *s, size_t n)
 {
 	char *out = xstrndup(s, n);
@@ -179,37 +158,75 @@ static char *first_word(const char *value)
 	return lower(s, n < LIMIT_MIME_NAME_BYTES ? n : LIMIT_MIME_NAME_BYTES);
 }
 
+/* Nothing but blanks, comments or parameters follows the first word: others may read on. */
+static bool is_one_word(const char *value)
+{
+	const char *s = value + strspn(value, " \t\r\n");
+
+	s += strcspn(s, " \t\r\n;(,");
+	s += strspn(s, " \t\r\n");
+	return *s == '\0' || *s == ';' || *s == '(';
+}
+
 static char *clean_text(const char *s, unsigned *flags)
 {
 	return s != NULL ? mime_text(s, strlen(s), NULL, flags) : xstrdup("");
 }
 
-/* GMime gives application/octet-stream for a type it cannot read, and loses its parameters. */
-static GMimeContentType *parse_type(const char *value, unsigned *flags)
+/* "type/subtype", lower case. GMime reads it; where it cannot, it says application/octet-stream. */
+static char *read_type(const char *value, unsigned *flags)
 {
-	GMimeContentType *type = g_mime_content_type_parse(NULL, value);
-	const char *parameters = strchr(value, ';');
-	char *repaired;
+	char *first = xstrndup(value, strcspn(value, ";")), *out;
+	GMimeContentType *type = g_mime_content_type_parse(NULL, first);
 
-	if (!g_mime_content_type_is_type(type, "application", "octet-stream") ||
-	    strcasestr(value, "octet-stream") != NULL)
-		return type;
-	*flags |= MIME_BAD_TYPE;
+	if (!is_one_word(first))
+		*flags |= MIME_BAD_TYPE;
+	if (g_mime_content_type_is_type(type, "application", "octet-stream") &&
+	    strcasestr(first, "octet-stream") == NULL) {
+		*flags |= MIME_BAD_TYPE;
+		/* "text" alone is from before MIME; nobody knows what the rest is */
+		value += strspn(value, " \t\r\n");
+		out = xstrdup(
+		    strncasecmp(value, "text", 4) == 0 ? "text/plain" : "application/octet-stream");
+	} else {
+		char *whole = g_mime_content_type_get_mime_type(type);
+
+		out = lower(whole, LIMIT_MIME_NAME_BYTES);
+		g_free(whole);
+	}
 	g_object_unref(type);
-	/* "text" alone is from before MIME; nobody knows what the rest is. */
-	value += strspn(value, " \t\r\n");
-	repaired = xasprintf("%s%s",
-	    strncasecmp(value, "text", 4) == 0 ? "text/plain" : "application/octet-stream",
-	    parameters != NULL ? parameters : "");
-	type = g_mime_content_type_parse(NULL, repaired);
-	free(repaired);
-	return type;
+	free(first);
+	return out;
+}
+
+/* What GMime gets of a value: `first`, then the good parameters. Encoded words and parameters
+ * beyond what anybody needs are cut off: for each it makes a converter or an object. */
+static char *clean_value(struct mime_header *h, char *value, const char *first, unsigned *flags)
+{
+	unsigned left = LIMIT_MIME_ITEMS - h->items, most;
+	char *parameters, *out;
+
+	most = left = left < LIMIT_MIME_FIELD_ITEMS ? left : LIMIT_MIME_FIELD_ITEMS;
+	parameters = mime_parameters(value, &left, flags);
+	for (char *p = strstr(parameters, "=?"); p != NULL; p = strstr(p + 1, "=?")) {
+		if (left == 0) {
+			*p = '\0';
+			*flags |= MIME_CUT;
+			break;
+		}
+		left--;
+	}
+	h->items += most - left;
+	out = xasprintf("%s%s", first, parameters);
+	free(parameters);
+	return out;
 }
 
 static void apply_type(struct mime_header *h, struct mime_node *n, bool in_digest, char **boundary)
 {
-	const char *value = h->value[FIELD_TYPE], *text;
+	char *value = h->value[FIELD_TYPE], *whole, *clean;
 	GMimeContentType *type;
+	const char *text;
 
 	if (value == NULL) {
 		n->s.type = xstrdup(in_digest ? "message" : "text");
@@ -218,14 +235,15 @@ static void apply_type(struct mime_header *h, struct mime_node *n, bool in_diges
 		n->s.type_filename = xstrdup("");
 		return;
 	}
-	bound_items(h, h->value[FIELD_TYPE], &n->s.flags);
-	n->s.flags |= mime_parameters_check(value);
-	type = parse_type(value, &n->s.flags);
-	n->s.type = lower(g_mime_content_type_get_media_type(type), LIMIT_MIME_NAME_BYTES);
-	n->s.subtype = lower(g_mime_content_type_get_media_subtype(type), LIMIT_MIME_NAME_BYTES);
-	n->s.charset = clean_text(g_mime_content_type_get_parameter(type, "charset"), &n->s.flags);
-	n->s.type_filename =
-	    clean_text(g_mime_content_type_get_parameter(type, "name"), &n->s.flags);
+	whole = read_type(value, &n->s.flags);
+	n->s.type = xstrndup(whole, strcspn(whole, "/"));
+	n->s.subtype = xstrdup(strchr(whole, '/') + 1);
+	clean = clean_value(h, value, whole, &n->s.flags);
+	type = g_mime_content_type_parse(NULL, clean);
+	text = g_mime_content_type_get_parameter(type, "charset");
+	n->s.charset = clean_text(text, &n->s.flags);
+	text = g_mime_content_type_get_parameter(type, "name");
+	n->s.type_filename = clean_text(text, &n->s.flags);
 	text = g_mime_content_type_get_parameter(type, "boundary");
 	if (strcmp(n->s.type, "multipart") == 0) {
 		if (text != NULL && *text != '\0' && strlen(text) <= LIMIT_MIME_BOUNDARY_BYTES)
@@ -234,25 +252,30 @@ static void apply_type(struct mime_header *h, struct mime_node *n, bool in_diges
 			n->s.flags |= MIME_NO_BOUNDARY;
 	}
 	g_object_unref(type);
+	free(clean);
+	free(whole);
 }
 
 static void apply_disposition(struct mime_header *h, struct mime_node *n)
 {
-	const char *value = h->value[FIELD_DISPOSITION];
+	char *value = h->value[FIELD_DISPOSITION], *clean;
 	GMimeContentDisposition *disposition;
+	const char *text;
 
 	if (value == NULL) {
 		n->s.disposition = xstrdup("");
 		n->s.disposition_filename = xstrdup("");
 		return;
 	}
-	bound_items(h, h->value[FIELD_DISPOSITION], &n->s.flags);
-	n->s.flags |= mime_parameters_check(value);
 	n->s.disposition = first_word(value);
-	disposition = g_mime_content_disposition_parse(NULL, value);
-	n->s.disposition_filename = clean_text(
-	    g_mime_content_disposition_get_parameter(disposition, "filename"), &n->s.flags);
+	if (!is_one_word(value))
+		n->s.flags |= MIME_BAD_PARAMETER;
+	clean = clean_value(h, value, n->s.disposition, &n->s.flags);
+	disposition = g_mime_content_disposition_parse(NULL, clean);
+	text = g_mime_content_disposition_get_parameter(disposition, "filename");
+	n->s.disposition_filename = clean_text(text, &n->s.flags);
 	g_object_unref(disposition);
+	free(clean);
 }
 
 static void apply_encoding(struct mime_header *h, struct mime_node *n)
@@ -269,6 +292,8 @@ static void apply_encoding(struct mime_header *h, struct mime_node *n)
 		strcmp(n->s.subtype, "x-mac-binhex40") == 0);
 	if (value == NULL)
 		return;
+	if (!is_one_word(value))
+		n->s.flags |= MIME_BAD_PARAMETER;
 	n->encoding = g_mime_content_encoding_from_string(n->s.encoding);
 	for (size_t i = 0; binhex[i] != NULL; i++) {
 		if (strcmp(n->s.encoding, binhex[i]) == 0) {

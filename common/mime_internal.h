@@ -56,8 +56,9 @@ void mime_header_apply(struct mime_header *, struct mime_node *, bool in_digest,
 bool mime_header_is_mime(const struct mime_header *);
 void mime_header_free(struct mime_header *);
 
-/* mime_parameters.c: flags for what is ambiguous in the parameters of a field value. */
-unsigned mime_parameters_check(const char *value);
+/* mime_parameters.c: the parameters in a field value that are well-formed, "; a=b; c=d",
+ * malloc'ed; at most *left, which is lowered. Adds what is ambiguous in all of them to *flags. */
+char *mime_parameters(const char *value, unsigned *left, unsigned *flags);
 
 /* mime_text.c: foreign text to clean UTF-8, malloc'ed: no control characters, at most
  * LIMIT_MIME_NAME_BYTES; unknown or wrong bytes become U+FFFD. charset NULL: UTF-8 when it is,

@@ -11,6 +11,7 @@
 #include <iconv.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* RFC 3629: bytes of the character that starts at s, 0 when it is not well-formed. */
 static size_t utf8_length(const unsigned char *s, size_t n)
@@ -86,7 +87,7 @@ static char *clean(const unsigned char *s, size_t n, unsigned *flags)
 	while (at > 0 && (out[at - 1] == ' ' || out[at - 1] == '\t'))
 		at--;
 	out[at] = '\0';
-	return out;
+	return xrealloc(out, at + 1);
 }
 
 /* Converts what can be converted, U+FFFD for the rest; returns the bytes in out. */
@@ -105,6 +106,7 @@ static size_t convert(iconv_t cd, char *in, size_t n, char *out, size_t room)
 		in++;
 		n--;
 	}
+	(void)iconv(cd, NULL, NULL, &out, &left); /* what it holds back to combine characters */
 	return room - left;
 }
 

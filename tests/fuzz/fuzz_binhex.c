@@ -19,8 +19,8 @@ static bool take(void *arg, const void *bytes, size_t n)
 	return true;
 }
 
-static enum binhex_state decode(const uint8_t *data, size_t size, size_t piece, struct seen *s,
-    struct binhex_info *info)
+static enum binhex_state decode(
+    const uint8_t *data, size_t size, size_t piece, struct seen *s, struct binhex_info *info)
 {
 	struct binhex *b = binhex_new(take, s);
 	enum binhex_state state = BINHEX_MORE;

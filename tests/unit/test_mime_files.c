@@ -79,6 +79,7 @@ static void test_parts(void **state)
 	    {"\ntext\n", ""},
 	    {"Content-Type: text/html\nContent-Disposition: inline\n\nx\n", ""},
 	    {"Content-Disposition: attachment\n\ntext\n", "1 MIME text/plain  6\n"},
+	    {"Content-Disposition: x-strange\n\ntext\n", "1 MIME text/plain  6\n"},
 	    {"Content-Type: text/plain; name=a.txt\n\ntext\n", "1 MIME text/plain a.txt 6\n"},
 	    {"Content-Disposition: inline; filename=b\nContent-Type: image/png; name=a\n\nx\n",
 		"1 MIME image/png b 3\n"},
