@@ -5,6 +5,7 @@
  *
  *   stderr, text   mailhooks-milter[4711]: warn: session=5f3a01 queue=4XyZ1 text
  *   syslog, text   warn: session=5f3a01 queue=4XyZ1 text            (syslog adds the rest)
+ *   journal, text  <4>warn: session=5f3a01 queue=4XyZ1 text         (stderr that is the journal)
  *   JSON           {"time":"2025-01-31T08:15:00.123Z","level":"warn","program":"mailhooks-milter",
  *                   "pid":4711,"session":"5f3a01","queue":"4XyZ1","text":"..."}
  *
@@ -23,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
@@ -51,7 +53,8 @@ static struct {
 	enum log_format format;
 	int facility;
 	enum log_level least;
-} settings = {NULL, LOG_TO_STDERR, LOG_AS_TEXT, LOG_MAIL, LOG_LVL_INFO};
+	bool journal; /* standard error is the journal */
+} settings = {NULL, LOG_TO_STDERR, LOG_AS_TEXT, LOG_MAIL, LOG_LVL_INFO, false};
 
 typedef void ear_function(enum log_level, const char *, void *);
 
@@ -271,7 +274,7 @@ static void build_text(
 {
 	char number[16];
 
-	if (settings.target == LOG_TO_STDERR) {
+	if (settings.target == LOG_TO_STDERR && !settings.journal) {
 		snprintf(number, sizeof number, "[%ld]: ", (long)getpid());
 		put_escaped(l, LOG_AS_TEXT, program_name(), strnlen(program_name(), PROGRAM_BYTES));
 		put_text(l, number);
@@ -370,6 +373,12 @@ static bool emit(enum log_level level, const struct log_id *id, const char *fmt,
 	n = vsnprintf(text, sizeof text, fmt, ap);
 	if (n < 0)
 		snprintf(text, sizeof text, "(message could not be formatted)");
+	if (settings.journal) { /* it knows the program; the level it takes from here */
+		char mark[8];
+
+		snprintf(mark, sizeof mark, "<%d>", levels[level].priority);
+		put_text(&l, mark);
+	}
 	(settings.format == LOG_AS_JSON ? build_json : build_text)(
 	    &l, level, id, text, n >= (int)sizeof text);
 	by_test = heard(level, out);
@@ -379,6 +388,17 @@ static bool emit(enum log_level level, const struct log_id *id, const char *fmt,
 		write_stderr(&l);
 	errno = saved;
 	return by_test;
+}
+
+/* JOURNAL_STREAM is device:inode of the journal's end of standard error (systemd.exec(5)). */
+static bool stderr_is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long device, inode;
+	struct stat st;
+
+	return stream != NULL && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+	       fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
 }
 
 /* ---- public ---- */
@@ -391,6 +411,7 @@ void log_open(const char *program, enum log_target target, enum log_format forma
 	settings.format = format;
 	settings.facility = facility;
 	settings.least = least;
+	settings.journal = target == LOG_TO_STDERR && stderr_is_journal();
 	log_reopen();
 }
 

@@ -5,6 +5,7 @@
  * the reading direction) and invalid UTF-8 are escaped and the line is cut at
  * LIMIT_LOG_LINE_BYTES, so no peer can forge or split a line (R19). Escapes are \t \n \r, \xNN for
  * each byte of anything else, and \\ for a backslash, so that a text can be read back.
+ * When standard error is the journal, lines begin with their level as sd-daemon(3) has it.
  * Thread-safe. Never put foreign text into the format argument (R2; the compiler checks). */
 #pragma once
 

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -285,6 +286,30 @@ static void test_one_event_is_one_line_R19(void **state)
 	fclose(f);
 }
 
+static void test_journal_gets_the_level(void **state)
+{
+	FILE *f = stderr_to_file();
+	char stream[64], line[256];
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(fstat(STDERR_FILENO, &st), 0);
+	snprintf(stream, sizeof stream, "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+	setenv("JOURNAL_STREAM", stream, 1);
+	log_open(PROGRAM, LOG_TO_STDERR, LOG_AS_TEXT, LOG_MAIL, LOG_LVL_INFO);
+	log_warn(&id, "x");
+	setenv("JOURNAL_STREAM", "1:1", 1); /* inherited; standard error is something else now */
+	log_open(PROGRAM, LOG_TO_STDERR, LOG_AS_TEXT, LOG_MAIL, LOG_LVL_INFO);
+	log_warn(NULL, "y");
+	unsetenv("JOURNAL_STREAM");
+	stderr_restore(f);
+	assert_non_null(fgets(line, sizeof line, f));
+	assert_string_equal(line, "<4>warn: session=5f3a01 queue=4XyZ1 x\n");
+	assert_non_null(fgets(line, sizeof line, f));
+	assert_int_equal(strncmp(line, PROGRAM "[", strlen(PROGRAM "[")), 0);
+	fclose(f);
+}
+
 static void test_long_line_is_cut(void **state)
 {
 	struct heard h = {.n = 0};
@@ -515,6 +540,7 @@ int main(void)
 	    cmocka_unit_test(test_addresses_are_no_formats_R2),
 	    cmocka_unit_test(test_syslog_gets_no_format_R2),
 	    cmocka_unit_test(test_one_event_is_one_line_R19),
+	    cmocka_unit_test(test_journal_gets_the_level),
 	    cmocka_unit_test(test_long_line_is_cut),
 	    cmocka_unit_test(test_errno_is_kept),
 	    cmocka_unit_test(test_json_is_valid_for_any_bytes_R19),
