@@ -3,6 +3,7 @@
 #include "common/list.h"
 #include "common/verdict.h"
 #include "milter/session.h"
+#include "milter/wake.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -256,6 +257,30 @@ static sfsistat on_close(SMFICTX *ctx)
 	return SMFIS_CONTINUE;
 }
 
+/* Every callback that may run a script is watched (wake.h). */
+#define WATCHED(callback, parameters, arguments)      \
+	static sfsistat watched_##callback parameters \
+	{                                             \
+		sfsistat r;                           \
+                                                      \
+		wake_enter();                         \
+		r = callback arguments;               \
+		wake_leave();                         \
+		return r;                             \
+	}
+
+WATCHED(on_connect, (SMFICTX * ctx, char *hostname, _SOCK_ADDR *a), (ctx, hostname, a))
+WATCHED(on_helo, (SMFICTX * ctx, char *name), (ctx, name))
+WATCHED(on_mail, (SMFICTX * ctx, char **argv), (ctx, argv))
+WATCHED(on_rcpt, (SMFICTX * ctx, char **argv), (ctx, argv))
+WATCHED(on_data, (SMFICTX * ctx), (ctx))
+WATCHED(on_header, (SMFICTX * ctx, char *name, char *value), (ctx, name, value))
+WATCHED(on_body, (SMFICTX * ctx, unsigned char *bytes, size_t n), (ctx, bytes, n))
+WATCHED(on_end_of_message, (SMFICTX * ctx), (ctx))
+WATCHED(on_abort, (SMFICTX * ctx), (ctx))
+WATCHED(on_unknown, (SMFICTX * ctx, const char *line), (ctx, line))
+WATCHED(on_close, (SMFICTX * ctx), (ctx))
+
 bool callbacks_register(const char *address)
 {
 	struct smfiDesc d = {
@@ -264,18 +289,18 @@ bool callbacks_register(const char *address)
 	    /* what any script could need; negotiate() asks for less */
 	    .xxfi_flags = SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_ADDRCPT | SMFIF_ADDRCPT_PAR |
 			  SMFIF_DELRCPT | SMFIF_CHGFROM | SMFIF_SETSYMLIST,
-	    .xxfi_connect = on_connect,
-	    .xxfi_helo = on_helo,
-	    .xxfi_envfrom = on_mail,
-	    .xxfi_envrcpt = on_rcpt,
-	    .xxfi_header = on_header,
+	    .xxfi_connect = watched_on_connect,
+	    .xxfi_helo = watched_on_helo,
+	    .xxfi_envfrom = watched_on_mail,
+	    .xxfi_envrcpt = watched_on_rcpt,
+	    .xxfi_header = watched_on_header,
 	    .xxfi_eoh = on_end_of_header,
-	    .xxfi_body = on_body,
-	    .xxfi_eom = on_end_of_message,
-	    .xxfi_abort = on_abort,
-	    .xxfi_close = on_close,
-	    .xxfi_unknown = on_unknown,
-	    .xxfi_data = on_data,
+	    .xxfi_body = watched_on_body,
+	    .xxfi_eom = watched_on_end_of_message,
+	    .xxfi_abort = watched_on_abort,
+	    .xxfi_close = watched_on_close,
+	    .xxfi_unknown = watched_on_unknown,
+	    .xxfi_data = watched_on_data,
 	    .xxfi_negotiate = negotiate,
 	};
 

@@ -1,7 +1,8 @@
 /* worker.c - see worker.h: start, reload, drain.
  *
- * Threads: main runs smfi_main(); one control thread takes the orders of the supervisor; libmilter
- * adds its own. Scripts run with the privileges of the configured user only, never as root. */
+ * Threads: main runs smfi_main(); one control thread takes the orders of the supervisor, one
+ * watches over slow callbacks (wake.h); libmilter adds its own. Scripts run with the privileges of
+ * the configured user only, never as root. */
 #include "milter/worker.h"
 
 #include "common/clock.h"
@@ -14,6 +15,7 @@
 #include "milter/lock.h"
 #include "milter/session.h"
 #include "milter/supervisor.h"
+#include "milter/wake.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -26,7 +28,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#define DRAIN_STEP_US 20000 /* how often draining looks whether it is done */
+#define DRAIN_STEP_US 20000  /* how often draining looks whether it is done */
+#define DRAIN_QUIET_STEPS 10 /* that many times in a row */
 
 static const struct worker_options *options;
 static const char *address;
@@ -132,8 +135,9 @@ static _Noreturn void drain(void)
 
 	negotiate_refuse_new();
 	remove_socket();
-	while (session_messages_in_progress() > 0 && clock_ms() < end)
-		usleep(DRAIN_STEP_US);
+	/* quiet for a while: libmilter sends the last reply after our callback has returned */
+	for (int quiet = 0; quiet < DRAIN_QUIET_STEPS && clock_ms() < end; usleep(DRAIN_STEP_US))
+		quiet = session_messages_in_progress() > 0 ? 0 : quiet + 1;
 	if (session_messages_in_progress() > 0)
 		log_warn(NULL,
 		    "%d messages still in progress after milter.drain_seconds; the MTA will "
@@ -179,7 +183,7 @@ static void *control_thread(void *arg)
 	drain(); /* the supervisor is gone: nobody would restart or stop us */
 }
 
-static bool start_control_thread(void)
+static bool start_thread(void *(*run)(void *))
 {
 	sigset_t all, before;
 	pthread_attr_t attr;
@@ -190,7 +194,7 @@ static bool start_control_thread(void)
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	rc = pthread_create(&thread, &attr, control_thread, NULL);
+	rc = pthread_create(&thread, &attr, run, NULL);
 	pthread_attr_destroy(&attr);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return rc == 0;
@@ -231,7 +235,9 @@ static int start(void)
 		return EX_CONFIG;
 	}
 	status = load_first(options->config);
-	if (status == 0 && !start_control_thread())
+	if (status == 0 && !start_thread(control_thread))
+		status = EX_OSERR;
+	if (status == 0 && wake_prepare(address) && !start_thread(wake_watch))
 		status = EX_OSERR;
 	return status;
 }
