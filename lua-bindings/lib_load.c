@@ -208,6 +208,7 @@ static const char *l_module_file(lua_State *L, const char *module)
 static int l_require(lua_State *L)
 {
 	const char *module = luaL_checkstring(L, 1), *file;
+	int status;
 
 	l_refuse_in_safety_mode(L, "require");
 	lua_settop(L, 1);
@@ -217,8 +218,11 @@ static int l_require(lua_State *L)
 		return 1;
 	lua_settop(L, 2);
 	file = l_module_file(L, module);
-	if (l_load_file(L, file) != LUA_OK)
-		return luaL_error(L, "module '%s' not found:\n\t%s", module, lua_tostring(L, -1));
+	status = l_load_file(L, file);
+	if (status == LUA_ERRFILE)
+		return luaL_error(L, "module '%s' not found: %s", module, lua_tostring(L, -1));
+	if (status != LUA_OK)
+		return luaL_error(L, "module '%s': %s", module, lua_tostring(L, -1));
 	lua_pushvalue(L, 1);
 	lua_pushstring(L, file);
 	lua_call(L, 2, 1);
