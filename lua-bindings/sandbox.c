@@ -35,6 +35,7 @@ static const struct library *const libraries[] = {
     &library_io,
     &library_os,
     &library_os_vpop3,
+    &library_vpop3_bytes,
 };
 
 #define LIBRARIES (sizeof libraries / sizeof *libraries)
