@@ -26,8 +26,8 @@ struct network_list {
 struct service_config { /* one SMTP service as VPOP3 knows it; the first one is the default */
 	char *name;	/* ServerName */
 	int id;		/* ServerID */
-	struct strlist listen;		     /* milter addresses that belong to this service */
-	struct strlist daemon_names;	     /* or {daemon_name} macro values */
+	struct strlist listen;	     /* milter and policy addresses that belong to this service */
+	struct strlist daemon_names; /* or values of {daemon_name}, or of policy_context */
 	struct network_list client_networks; /* ValidClientAddress; default everything */
 	struct network_list local_networks;  /* LocalClientAddress; default loopback */
 	bool auth_required;		     /* AuthenticationRequired at the start of a session */
@@ -58,8 +58,9 @@ struct config {
 		size_t memory_bytes;  /* of one script instance */
 		int idle_instances;   /* prepared states kept for reuse */
 		enum on_error on_error;
-		char *out;    /* LUA.OUT, "" = none */
-		char *errors; /* LUAERRORS.LOG, "" = none */
+		char *out;			/* LUA.OUT, "" = none */
+		struct strlist attachment_dirs; /* where VPOP3.SaveAttachment() may write */
+		char *errors;			/* LUAERRORS.LOG, "" = none */
 	} lua;
 
 	struct {
@@ -71,6 +72,23 @@ struct config {
 		size_t memory_bytes;  /* of one message before it is spilled to disk */
 		uint64_t spill_bytes; /* of one message on disk; longer ones are counted only */
 	} milter;
+
+	struct { /* mailhooks-policy */
+		struct strlist listen;		   /* of Postfix's policy protocol */
+		char *socket_owner, *socket_group; /* of both kinds of unix sockets */
+		mode_t socket_mode;
+		int deadline_ms;  /* of one request; then the default answer goes out */
+		int workers;	  /* threads that run scripts; the next start takes a change */
+		int queue;	  /* requests that wait for a worker */
+		int connections;  /* clients at once */
+		int idle_seconds; /* a client that asks nothing is sent away */
+	} policy;
+
+	struct {
+		struct strlist listen;
+		struct strlist ehlo_keywords; /* what the MTA offers to clients */
+		int ehlo_seconds;	      /* how long an answer of ehlo_in is remembered */
+	} socketmap;
 
 	struct service_config *services;
 	size_t nservices; /* at least 1 */

@@ -60,10 +60,11 @@ static bool check_service(const struct config *c, const struct service_config *s
 	if (wanted != NULL)
 		return config_failed(NULL, "service \"%s\": %s", s->name, wanted);
 	for (size_t i = 0; i < s->listen.n; i++)
-		if (!strlist_has(&c->milter.listen, s->listen.v[i]))
+		if (!strlist_has(&c->milter.listen, s->listen.v[i]) &&
+		    !strlist_has(&c->policy.listen, s->listen.v[i]))
 			return config_failed(NULL,
-			    "service \"%s\" listens on %s, which milter.listen does not name: add "
-			    "it there",
+			    "service \"%s\" listens on %s, which neither milter.listen nor "
+			    "policy.listen names: add it there",
 			    s->name, s->listen.v[i]);
 	return true;
 }

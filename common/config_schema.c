@@ -137,6 +137,21 @@ static const char *check_zone(const char *s)
 		   : "the domain of a DNS block list is wanted";
 }
 
+static const char *check_directory(const char *s)
+{
+	return *s == '/' ? NULL : "must be the absolute path of a directory";
+}
+
+static const char *check_keyword(const char *s)
+{
+	size_t n = strlen(s);
+
+	if (n > 0 && n <= 64 &&
+	    strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-") == n)
+		return NULL;
+	return "a keyword of the EHLO reply such as STARTTLS is wanted";
+}
+
 static const char *check_filled(const char *s)
 {
 	return s[0] != '\0' ? NULL : "something is wanted between the quotes";
@@ -221,6 +236,8 @@ const struct setting config_settings[] = {
 	.optional = true},
     {"lua", "errors", SETTING_PATH, AT(lua.errors), .preset = "/var/log/mailhooks/LUAERRORS.LOG",
 	.optional = true},
+    {"lua", "attachment_dirs", SETTING_LIST, AT(lua.attachment_dirs), .preset = "{}",
+	.check = check_directory},
 
     {"milter", "listen", SETTING_LIST, AT(milter.listen),
 	.preset = "{\"unix:/run/mailhooks/milter.sock\"}", .check = check_listen},
@@ -238,6 +255,34 @@ const struct setting config_settings[] = {
 	RANGE(4, 1048576), .scale = 1024, .reason = "every message in transit takes that much"},
     {"milter", "spill_mb", SETTING_BYTES, AT(milter.spill_bytes), .preset = "100",
 	RANGE(0, 1048576), .scale = 1048576, .reason = "it is the disk that one message may fill"},
+
+    {"policy", "listen", SETTING_LIST, AT(policy.listen),
+	.preset = "{\"unix:/run/mailhooks/policy.sock\"}", .check = check_listen},
+    {"policy", "socket_owner", SETTING_TEXT, AT(policy.socket_owner), .preset = "",
+	.check = check_account},
+    {"policy", "socket_group", SETTING_TEXT, AT(policy.socket_group), .preset = "",
+	.check = check_account},
+    {"policy", "socket_mode", SETTING_MODE, AT(policy.socket_mode), .preset = "0660",
+	RANGE(0, 0777)},
+    {"policy", "deadline_ms", SETTING_INT, AT(policy.deadline_ms), .preset = "2000",
+	RANGE(10, 28000), .reason = "SMTP clients and Postfix wait while a request is answered"},
+    {"policy", "workers", SETTING_INT, AT(policy.workers), .preset = "8", RANGE(1, 512),
+	.reason = "each is a thread with a script instance"},
+    {"policy", "queue", SETTING_INT, AT(policy.queue), .preset = "1000", RANGE(0, 100000),
+	.reason = "what waits long misses its deadline anyway"},
+    {"policy", "connections", SETTING_INT, AT(policy.connections), .preset = "2000",
+	RANGE(1, 100000), .reason = "each takes a file descriptor"},
+    {"policy", "idle_seconds", SETTING_INT, AT(policy.idle_seconds), .preset = "600",
+	RANGE(1, 86400), .reason = "Postfix itself closes a connection after 300"},
+
+    {"socketmap", "listen", SETTING_LIST, AT(socketmap.listen),
+	.preset = "{\"unix:/run/mailhooks/socketmap.sock\"}", .check = check_listen},
+    {"socketmap", "ehlo_keywords", SETTING_LIST, AT(socketmap.ehlo_keywords),
+	.preset = "{\"PIPELINING\", \"SIZE\", \"VRFY\", \"ETRN\", \"STARTTLS\", \"AUTH\", "
+		  "\"ENHANCEDSTATUSCODES\", \"8BITMIME\", \"DSN\", \"SMTPUTF8\", \"CHUNKING\"}",
+	.check = check_keyword},
+    {"socketmap", "ehlo_seconds", SETTING_INT, AT(socketmap.ehlo_seconds), .preset = "10",
+	RANGE(0, 3600), .reason = "0 asks the script for every connection"},
 
     {CONFIG_SERVICE, "id", SETTING_INT, OF(id), .preset = "0", RANGE(0, 65535),
 	.reason = "0 means its position"},
@@ -277,7 +322,8 @@ const struct setting config_settings[] = {
 
 const size_t config_nsettings = sizeof config_settings / sizeof *config_settings;
 
-const char *const config_sections[] = {"log", "lua", "milter", CONFIG_SERVICE, "rbl", "dns", NULL};
+const char *const config_sections[] = {"log", "lua", "milter", "policy", "socketmap",
+    CONFIG_SERVICE, "rbl", "dns", NULL};
 
 const struct setting *config_setting(const char *section, const char *name)
 {

@@ -4,6 +4,7 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "lua-bindings/guard.h"
+#include "lua-bindings/load.h"
 #include "lua-bindings/luaout.h"
 #include "lua-bindings/sandbox.h"
 #include "lua-bindings/script_set_private.h"
@@ -20,6 +21,7 @@ struct runtime {
 	size_t memory_bytes; /* cap on top of base */
 	size_t base;	     /* bytes used by the prepared state */
 	const struct log_id *id;
+	struct message_view *view;
 	const char *script, *hook; /* running now, for messages */
 };
 
@@ -54,6 +56,16 @@ const struct log_id *runtime_log_id(struct runtime *rt)
 struct script_set *runtime_set(struct runtime *rt)
 {
 	return rt->set;
+}
+
+void runtime_show_message(struct runtime *rt, struct message_view *view)
+{
+	rt->view = view;
+}
+
+struct message_view *runtime_message(struct runtime *rt)
+{
+	return rt->view;
 }
 
 int runtime_left_ms(struct runtime *rt)
@@ -295,24 +307,9 @@ static void l_compile_body(lua_State *L, struct gate *g)
 {
 	struct compile *c = g->arg;
 
-	if (luaL_loadbufferx(L, c->source, c->n, c->name, "t") != LUA_OK)
+	if (l_load_text(L, c->source, c->n, c->name) != LUA_OK)
 		lua_error(L);
 	c->failed = lua_dump(L, dump_writer, c, 0) != 0;
-}
-
-/* Files written by editors of old may begin with a UTF-8 byte order mark or a #! line. */
-static void skip_prefix(struct compile *c)
-{
-	if (c->n >= 3 && memcmp(c->source, "\xEF\xBB\xBF", 3) == 0) {
-		c->source += 3;
-		c->n -= 3;
-	}
-	if (c->n > 0 && c->source[0] == '#') {
-		size_t line = strcspn(c->source, "\r\n"); /* the line end stays: line numbers */
-
-		c->source += line;
-		c->n -= line;
-	}
 }
 
 bool runtime_compile(struct runtime *rt, const char *source, size_t n, const char *name,
@@ -322,7 +319,6 @@ bool runtime_compile(struct runtime *rt, const char *source, size_t n, const cha
 	struct gate g = {.l_body = l_compile_body, .arg = &c};
 	char why[1024];
 
-	skip_prefix(&c);
 	rt->script = name[0] == '@' ? name + 1 : name;
 	rt->hook = "compile";
 	if (enter(rt, &g, NULL, why, sizeof why) != RUN_OK || c.failed) {

@@ -24,6 +24,7 @@
 #endif
 
 struct runtime;
+struct message_view;
 
 enum run_result {
 	RUN_OK,
@@ -82,6 +83,11 @@ const char *run_result_text(enum run_result);
  * next. */
 struct runtime *runtime_acquire(struct script_set *, const struct log_id *id);
 void runtime_release(struct runtime *);
+
+/* The message that the VPOP3.GetMessage* functions look at, NULL = none; the caller keeps it until
+ * it takes it away again. */
+void runtime_show_message(struct runtime *, struct message_view *);
+struct message_view *runtime_message(struct runtime *);
 
 struct runtime *runtime_of(lua_State *L);
 const struct log_id *runtime_log_id(struct runtime *);

@@ -10,6 +10,7 @@
 #include "lua-bindings/script_set_private.h"
 #include "lua-bindings/smtpsvr_private.h"
 
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -45,6 +46,16 @@ static size_t count_hooks(const struct script_definition *d)
 	return n;
 }
 
+/* Of the function on top, which stays there. */
+static int l_arguments(lua_State *L)
+{
+	lua_Debug ar;
+
+	lua_pushvalue(L, -1);
+	lua_getinfo(L, ">u", &ar);
+	return ar.isvararg ? INT_MAX : ar.nparams;
+}
+
 static void l_note_hooks(lua_State *L, void *arg)
 {
 	struct script *s = arg;
@@ -55,6 +66,7 @@ static void l_note_hooks(lua_State *L, void *arg)
 		lua_pushstring(L, d->hooks[i]);
 		lua_rawget(L, -2);
 		s->hooks[i] = lua_isfunction(L, -1);
+		s->arguments[i] = s->hooks[i] ? l_arguments(L) : 0;
 		lua_pop(L, 1);
 	}
 }
@@ -112,6 +124,7 @@ static bool load_script(struct script_set *set, enum script_id id, char *error, 
 	s->definition = d;
 	s->label = xstrdup(f != NULL ? f->name : d->file);
 	s->hooks = xcalloc(count_hooks(d) + 1, sizeof(bool));
+	s->arguments = xcalloc(count_hooks(d) + 1, sizeof(int));
 	if (f == NULL || is_blank(f)) /* VPOP3: emptying a script is how one removes it */
 		return true;
 	s->path = xasprintf("%s/%s", set->directory, f->name);
@@ -137,6 +150,7 @@ static void set_free(struct script_set *set)
 		free(set->scripts[i].name);
 		free(set->scripts[i].bytecode);
 		free(set->scripts[i].hooks);
+		free(set->scripts[i].arguments);
 	}
 	script_files_free(&set->files);
 	strlist_clear(&set->notices);
@@ -229,6 +243,16 @@ bool script_set_has_hook(const struct script_set *set, enum script_id id, const 
 		if (strcmp(d->hooks[i], hook) == 0)
 			return set->scripts[id].hooks[i];
 	return false;
+}
+
+int script_set_hook_arguments(const struct script_set *set, enum script_id id, const char *hook)
+{
+	const struct script_definition *d = definitions[id];
+
+	for (size_t i = 0; d->hooks[i] != NULL; i++)
+		if (strcmp(d->hooks[i], hook) == 0)
+			return set->scripts[id].arguments[i];
+	return 0;
 }
 
 const char *script_set_hook(enum script_id id, size_t i)

@@ -29,6 +29,8 @@ unsigned script_set_generation(const struct script_set *);   /* 1, 2, ... in thi
 bool script_set_has(const struct script_set *, enum script_id);
 const char *script_set_path(const struct script_set *, enum script_id); /* as found, or NULL */
 bool script_set_has_hook(const struct script_set *, enum script_id, const char *hook);
+/* How many arguments the hook can look at (INT_MAX for one with "..."), 0 when there is none. */
+int script_set_hook_arguments(const struct script_set *, enum script_id, const char *hook);
 /* The i-th hook that mailhooks knows for a script, NULL after the last; and its file name. */
 const char *script_set_hook(enum script_id, size_t i);
 const char *script_set_file_name(enum script_id);

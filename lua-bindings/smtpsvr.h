@@ -27,7 +27,7 @@ struct smtpsvr;
 struct smtpsvr_needs {
 	bool session; /* anything at all: without it the milter stays out of the way */
 	bool connect_reply, helo, helo_reply, mail, mail_reply, rcpt, rcpt_reply, data, data_reply;
-	bool unknown, headers, body, body_stored, end_reply;
+	bool unknown, headers, body, body_stored, mime, end_reply;
 	bool header_changes, recipient_changes, sender_changes;
 };
 /* Worked out when the set was loaded; belongs to the set. */

@@ -134,6 +134,7 @@ void l_take_reply(lua_State *L, int index, struct call *c)
 	if (lua_isboolean(L, index)) {
 		out->parsed = lua_toboolean(L, index) ? REPLY_NONE : REPLY_NONSENSE;
 		out->refused = !lua_toboolean(L, index);
+		snprintf(out->text, sizeof out->text, "%s", out->refused ? "false" : "true");
 		return;
 	}
 	switch (l_to_string(L, index, &text, &n)) {

@@ -2,6 +2,8 @@
 #include "common/limits.h"
 #include "common/list.h"
 #include "lua-bindings/convert.h"
+#include "lua-bindings/message_view.h"
+#include "lua-bindings/script_set_private.h"
 #include "lua-bindings/smtpsvr_call.h"
 
 #include <ctype.h>
@@ -271,9 +273,9 @@ static int l_message_args(lua_State *L, struct call *c)
 	l_push_actions(L, c->actions);
 	lua_pushvalue(L, -1);
 	lua_rawsetp(L, LUA_REGISTRYINDEX, &actions_key);
-	lua_newtable(L); /* MIME structure */
+	l_push_mime(L, runtime_message(s->rt)->mime);
 	lua_pushinteger(L, (lua_Integer)message_size(s->message));
-	lua_newtable(L); /* attachments */
+	l_push_attachments(L, runtime_message(s->rt)->mime);
 	return 7;
 }
 
@@ -301,6 +303,17 @@ bool hook_process_message(struct smtpsvr *s, const char *subject, struct actions
 	    .actions = actions,
 	    .reply = reply};
 
+	struct message_view view = {.message = s->message};
+	bool done;
+
 	*reply = (struct hook_reply){0};
-	return call_run(&c, "ProcessMessage", v);
+	if (s->rt == NULL)
+		return false;
+	if (script_set_needs(s->set)->mime && (view.mime = mime_parse(s->message)) == NULL)
+		log_error(s->id, "MIME structure not read: %m; ProcessMessage sees none");
+	runtime_show_message(s->rt, &view);
+	done = call_run(&c, "ProcessMessage", v);
+	runtime_show_message(s->rt, NULL);
+	mime_free(view.mime);
+	return done;
 }

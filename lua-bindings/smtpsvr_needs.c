@@ -81,6 +81,22 @@ static void from_globals(const struct script_set *set, struct smtpsvr_needs *n)
 		    n->recipient_changes = true;
 }
 
+/* MIME is parsed only if a hook can see it: the fifth argument of ProcessMessage(), or the
+ * functions for parts and attachments. */
+static void from_message_functions(const struct script_set *set, struct smtpsvr_needs *n)
+{
+	static const char *const parts[] = {
+	    "GetMessagePart", "GetMessagePartBody", "GetMessagePartHeader", "SaveAttachment"};
+
+	if (!script_set_has_hook(set, SCRIPT_SMTPSVR, "ProcessMessage"))
+		return;
+	n->mime = script_set_hook_arguments(set, SCRIPT_SMTPSVR, "ProcessMessage") >= 5;
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+		n->mime |= script_set_mentions(set, parts[i]);
+	n->body_stored = n->mime || script_set_mentions(set, "GetMessageLine") ||
+			 script_set_mentions(set, "GetMessageLines");
+}
+
 static void from_config(const struct config *c, struct smtpsvr_needs *n)
 {
 	if (c->rbl.zones.n > 0)
@@ -114,6 +130,7 @@ void needs_from_set(const struct script_set *set, struct smtpsvr_needs *n)
 		n->session = true;
 		from_hooks(set, n);
 		from_globals(set, n);
+		from_message_functions(set, n);
 		/* a failing script must be able to say so: its top level at the connection, hooks
 		 * without a result of their own where they are called */
 		if (c->lua.on_error != ON_ERROR_ACCEPT) {

@@ -30,9 +30,9 @@ static void hear(enum log_level level, const char *line, void *arg)
 	strncat(warnings, line, sizeof warnings - strlen(warnings) - 1);
 }
 
-static void configure(char *out_path, char *errors_path)
+static void configure(const char *out_path, const char *errors_path)
 {
-	struct config c = {.lua = {.out = out_path, .errors = errors_path}};
+	struct config c = {.lua = {.out = (char *)out_path, .errors = (char *)errors_path}};
 
 	luaout_configure(&c);
 }
