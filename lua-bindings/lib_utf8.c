@@ -49,8 +49,8 @@ static int l_utf8_codepoint(lua_State *L)
 	return l_stock(L, STOCK_UTF8_CODEPOINT);
 }
 
-/*** utf8.len(s [, i [, j [, lax]]]) -> number of characters or nil, position of the first invalid
- * byte As in Lua 5.4; accounted. */
+/*** utf8.len(s [, i [, j [, lax]]]) -> number of characters or nil, position
+ * As in Lua 5.4: the position is that of the first invalid byte; accounted. */
 static int l_utf8_len(lua_State *L)
 {
 	size_t n;

@@ -130,6 +130,8 @@ static size_t take_lines(const char *p, size_t n, int64_t *wanted)
 	return (size_t)(at - p);
 }
 
+/*** VPOP3.GetMessageLines(n) -> number of lines got, text
+ * Another name of VPOP3.GetMessageLine(). */
 /*** VPOP3.GetMessageLine(n) -> number of lines got, text
  * The next n lines of the message with their line ends (CR LF), and moves on behind them. 0 and ""
  * at the end. In ProcessMessage only. */

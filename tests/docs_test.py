@@ -1,0 +1,98 @@
+#!/usr/bin/python3
+"""check-docs finds functions without a comment, comments without a function, and a stale page."""
+import os
+import subprocess
+import tempfile
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+GOOD = """\
+/*** string.find(s, pattern) -> first, last
+ * Finds. */
+static int l_find(lua_State *L)
+{
+}
+
+/*** old.one(a)
+ * Old name. */
+/*** new.one(a)
+ * New name
+ * in two lines. */
+int l_one(lua_State *L)
+{
+}
+
+/*** os.exit()
+ * Disabled. */
+DISABLED(l_exit, "os.exit", "do not")
+
+static const struct library_row rows[] = {
+    /*** math.pi
+     * A number. */
+    {"pi", NULL},
+    {NULL, NULL},
+};
+"""
+NAMES = ["string.find", "old.one", "new.one", "os.exit", "math.pi"]
+
+
+def run(source, names, page=None):
+    """Exit status and output of check-docs; page None: what gen-reference makes."""
+    with tempfile.TemporaryDirectory() as root:
+        for folder in ("lua-bindings", "doc"):
+            os.mkdir(f"{root}/{folder}")
+        for name in ("gen-reference", "script_docs.py"):
+            os.symlink(f"{HERE}/../doc/{name}", f"{root}/doc/{name}")
+        with open(f"{root}/lua-bindings/x.c", "w", encoding="utf-8") as file:
+            file.write(source)
+        with open(f"{root}/lister", "w", encoding="utf-8") as file:
+            file.write("#!/usr/bin/python3\nprint(%r)\n" % "\n".join(names))
+        os.chmod(f"{root}/lister", 0o700)
+        if page is None:
+            made = subprocess.run([f"{root}/doc/gen-reference", root], capture_output=True,
+                                  text=True, check=False)
+            page = made.stdout
+        with open(f"{root}/doc/functions.md", "w", encoding="utf-8") as file:
+            file.write(page)
+        done = subprocess.run([f"{HERE}/check-docs", f"{root}/lister", root],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              check=False)
+        return done.returncode, done.stdout
+
+
+class Docs(unittest.TestCase):
+    def finds(self, what, source=GOOD, names=None, page=None):
+        status, out = run(source, NAMES if names is None else names, page)
+        self.assertEqual(status, 1, out)
+        self.assertIn(what, out)
+
+    def test_good(self):
+        self.assertEqual(run(GOOD, NAMES), (0, ""))
+
+    def test_function_without_comment(self):
+        self.finds("os.new has no comment", names=NAMES + ["os.new"])
+
+    def test_comment_without_function(self):
+        self.finds("lua-bindings/x.c:7: old.one is documented, but no script can reach it",
+                   names=[n for n in NAMES if n != "old.one"])
+
+    def test_two_comments(self):
+        self.finds("string.find is documented at lua-bindings/x.c:1 already",
+                   GOOD + "/*** string.find(s)\n * Again. */\nint l_x(lua_State *L)\n")
+
+    def test_form(self):
+        self.finds("x.c:1: not of the form", GOOD.replace("string.find(", "find in (", 1))
+        self.finds("x.c:1: string.find has no description", GOOD.replace("\n * Finds.", "", 1))
+        self.finds("x.c:1: string.find does not stand directly above its function",
+                   GOOD.replace("static int l_find", "int x;\nstatic int l_find"))
+
+    def test_stale_page(self):
+        self.finds("doc/functions.md is not up to date", page="old\n")
+
+    def test_no_names(self):
+        self.finds("LISTER names no function", "", [])
+
+
+if __name__ == "__main__":
+    unittest.main()
