@@ -73,6 +73,14 @@
 #define LIMIT_REDIS_REDIRECTS 8		 /* MOVED and ASK followed for one call */
 
 /* MIME */
+/* The policy service. Postfix itself stops at about these sizes (socketmap observed). */
+#define LIMIT_SOCKETMAP_QUERY_BYTES 10000  /* map name and key; a long header is cut before */
+#define LIMIT_SOCKETMAP_REPLY_BYTES 100000 /* Postfix refuses longer ones */
+#define LIMIT_POLICY_REQUEST_BYTES 65536   /* one request; real ones have some 800 bytes */
+#define LIMIT_POLICY_ATTRIBUTES 100	   /* Postfix 3.7 sends 29 */
+#define LIMIT_POLICY_ACTION_BYTES 1000	   /* a header line (RFC 5322 2.1.1), or a reply */
+#define LIMIT_POLICY_REQUEST_SECONDS 10	   /* from its first byte to its last, and for the answer */
+
 #define LIMIT_MIME_SECTIONS 1000	 /* of one message; the longest digests have some hundred */
 #define LIMIT_MIME_DEPTH 32		 /* sections inside each other; ten bounces of bounces make 20 */
 #define LIMIT_MIME_FIELD_BYTES 16384	 /* kept of one Content-* field; four long file names */

@@ -88,16 +88,24 @@ static const char *socket_path(const char *address)
 	return strncmp(address, "inet", 4) != 0 && slash != NULL ? slash : "";
 }
 
+static bool ensure_for_sockets(
+    const struct strlist *addresses, const struct identity *id, char *error, size_t size)
+{
+	for (size_t i = 0; i < addresses->n; i++)
+		if (!ensure_parent(socket_path(addresses->v[i]), id, error, size))
+			return false;
+	return true;
+}
+
 bool privileges_directories(
     const struct config *c, const struct identity *id, char *error, size_t size)
 {
 	if (!ensure(c->state_dir, id, error, size) || !ensure_parent(c->lua.out, id, error, size) ||
 	    !ensure_parent(c->lua.errors, id, error, size))
 		return false;
-	for (size_t i = 0; i < c->milter.listen.n; i++)
-		if (!ensure_parent(socket_path(c->milter.listen.v[i]), id, error, size))
-			return false;
-	return true;
+	return ensure_for_sockets(&c->milter.listen, id, error, size) &&
+	       ensure_for_sockets(&c->policy.listen, id, error, size) &&
+	       ensure_for_sockets(&c->socketmap.listen, id, error, size);
 }
 
 bool privileges_own(const char *path, const struct identity *id, const char *owner,

@@ -1,11 +1,11 @@
 /* main.c - mailhooks-milter: command line, configuration, into the background, supervise. */
+#include "common/background.h"
 #include "common/config.h"
 #include "common/list.h"
 #include "common/log.h"
 #include "milter/supervisor.h"
 #include "milter/worker.h"
 
-#include <fcntl.h>
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -30,7 +30,6 @@ static const char usage_text[] =
     "SIGUSR1 reopens the logs. Exit status 78: configuration or script unusable.\n";
 
 static bool foreground;
-static int ready_fd = -1; /* the starting process waits at the other end */
 
 static int usage(FILE *out, int status)
 {
@@ -70,56 +69,6 @@ static int parse_arguments(int argc, char **argv, struct worker_options *o)
 	return -1;
 }
 
-/* The first process lives until the daemon is ready, so that its exit status tells how it went. */
-static void into_background(void)
-{
-	int pipe_fds[2];
-	char status;
-	pid_t pid;
-
-	if (pipe2(pipe_fds, O_CLOEXEC) != 0 || (pid = fork()) < 0)
-		log_fatal(EX_OSERR, "cannot go into the background: %m");
-	if (pid != 0) {
-		close(pipe_fds[1]);
-		if (read(pipe_fds[0], &status, 1) != 1)
-			status = EX_SOFTWARE;
-		_exit(status);
-	}
-	close(pipe_fds[0]);
-	ready_fd = pipe_fds[1];
-	setsid();
-	if (chdir("/") != 0)
-		log_warn(NULL, "chdir /: %m");
-}
-
-static void tell_starter(int status)
-{
-	char byte = (char)status;
-
-	if (ready_fd < 0)
-		return;
-	if (write(ready_fd, &byte, 1) != 1)
-		log_warn(NULL, "the starting process is gone: %m");
-	close(ready_fd);
-	ready_fd = -1;
-}
-
-static void on_ready(void)
-{
-	int null;
-
-	if (foreground)
-		return;
-	null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (null >= 0) {
-		dup2(null, STDIN_FILENO);
-		dup2(null, STDOUT_FILENO);
-		dup2(null, STDERR_FILENO);
-		close(null);
-	}
-	tell_starter(EXIT_SUCCESS);
-}
-
 int main(int argc, char **argv)
 {
 	static struct worker_options options;
@@ -136,10 +85,10 @@ int main(int argc, char **argv)
 	log_open("mailhooks-milter", foreground ? LOG_TO_STDERR : options.config->log.target,
 	    options.config->log.format, options.config->log.facility, options.config->log.level);
 	if (!foreground)
-		into_background();
+		background_enter();
 	worker_configure(&options);
-	status = supervise(options.config, worker_run, on_ready);
-	tell_starter(status);
+	status = supervise(options.config, worker_run, background_ready);
+	background_failed(status);
 	config_unref(options.config);
 	strlist_clear(&options.overrides.items);
 	return status;

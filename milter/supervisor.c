@@ -3,9 +3,9 @@
 
 #include "common/clock.h"
 #include "common/list.h"
+#include "common/lock.h"
 #include "common/log.h"
-#include "milter/lock.h"
-#include "milter/notify.h"
+#include "common/notify.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -307,6 +307,7 @@ static void end_workers(void)
 
 static int prepare(const struct config *cfg)
 {
+	static const struct lock_owner owner = {"mailhooks-milter", "milter.listen"};
 	char error[512];
 
 	nworkers = cfg->milter.listen.n;
@@ -316,7 +317,8 @@ static int prepare(const struct config *cfg)
 		workers[i].lock = -1;
 	}
 	for (size_t i = 0; i < nworkers; i++)
-		if (!lock_address(workers[i].address, &workers[i].lock, error, sizeof error)) {
+		if (!lock_address(
+			workers[i].address, &owner, &workers[i].lock, error, sizeof error)) {
 			log_error(NULL, "%s", error);
 			return EX_TEMPFAIL;
 		}

@@ -1,8 +1,8 @@
 /* wake.c - see wake.h. One thread of its own; the callbacks only count. */
 #include "milter/wake.h"
 
+#include "common/lock.h"
 #include "common/log.h"
-#include "milter/lock.h"
 
 #include <errno.h>
 #include <netdb.h>

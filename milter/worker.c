@@ -7,12 +7,12 @@
 
 #include "common/clock.h"
 #include "common/list.h"
+#include "common/lock.h"
 #include "common/log.h"
 #include "common/privileges.h"
 #include "common/waiting.h"
 #include "lua-bindings/luaout.h"
 #include "lua-bindings/script_set.h"
-#include "milter/lock.h"
 #include "milter/session.h"
 #include "milter/supervisor.h"
 #include "milter/wake.h"

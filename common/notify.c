@@ -1,5 +1,5 @@
 /* notify.c - see notify.h. Source: sd_notify(3), the protocol section. */
-#include "milter/notify.h"
+#include "common/notify.h"
 
 #include <stddef.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* lock.c - see lock.h. */
-#include "milter/lock.h"
+#include "common/lock.h"
 
 #include "common/list.h"
 
@@ -43,7 +43,8 @@ static char *lock_path(const char *socket_path)
 	return xasprintf("%s.lock", socket_path);
 }
 
-static bool take(const char *path, const char *socket_path, int *fd, char *error, size_t size)
+static bool take(const char *path, const char *socket_path, const struct lock_owner *owner, int *fd,
+    char *error, size_t size)
 {
 	char holder[32] = "";
 	ssize_t n;
@@ -55,14 +56,14 @@ static bool take(const char *path, const char *socket_path, int *fd, char *error
 	}
 	if (flock(*fd, LOCK_EX | LOCK_NB) != 0) {
 		n = pread(*fd, holder, sizeof holder - 1, 0);
-		snprintf(error, size,
-		    "another mailhooks-milter (process %.*s) serves %s; stop it first",
-		    n > 0 ? (int)strcspn(holder, "\n") : 1, n > 0 ? holder : "?", socket_path);
+		snprintf(error, size, "another %s (process %.*s) serves %s; stop it first",
+		    owner->program, n > 0 ? (int)strcspn(holder, "\n") : 1, n > 0 ? holder : "?",
+		    socket_path);
 		return false;
 	}
 	if (is_live(socket_path)) {
-		snprintf(error, size, "another program listens on %s; choose another milter.listen",
-		    socket_path);
+		snprintf(error, size, "another program listens on %s; choose another %s",
+		    socket_path, owner->setting);
 		return false;
 	}
 	n = snprintf(holder, sizeof holder, "%d\n", (int)getpid());
@@ -73,7 +74,8 @@ static bool take(const char *path, const char *socket_path, int *fd, char *error
 	return true;
 }
 
-bool lock_address(const char *address, int *fd, char *error, size_t size)
+bool lock_address(
+    const char *address, const struct lock_owner *owner, int *fd, char *error, size_t size)
 {
 	const char *socket_path = lock_socket_path(address);
 	char *path;
@@ -83,7 +85,7 @@ bool lock_address(const char *address, int *fd, char *error, size_t size)
 	if (socket_path == NULL)
 		return true;
 	path = lock_path(socket_path);
-	fine = take(path, socket_path, fd, error, size);
+	fine = take(path, socket_path, owner, fd, error, size);
 	free(path);
 	if (!fine && *fd >= 0) {
 		close(*fd);
