@@ -5,11 +5,12 @@
  * nothing of a policy script or of mail is part of one (R12). Values arrive as KEYS and ARGV only.
  *
  * All keys of one call share one hash tag, so that it works on a cluster:
- *   <prefix>{a}...      send attempts: an attempt is in up to five indexes and must be in all or
- * none <prefix>{r:<key>}.. one rate limit <prefix>{h}...      holds          <prefix>{s:<user>}
- * settings      <prefix>{f}... message facts Scripts compute some key names from others of the same
- * tag; every script works on Redis 5 and later. The commands and keys that a Redis user of ours
- * needs are in contrib/redis/users.acl. */
+ *   <prefix>{a}...       send attempts: one is in up to five indexes, and in all of them or in none
+ *   <prefix>{r:<key>}    one rate limit     <prefix>{s:<user>}  the settings of one user
+ *   <prefix>{h}...       holds              <prefix>{f}...      message facts
+ * Some scripts compute names of further keys of that tag. They work on Redis 5 and later, which
+ * must not evict keys (maxmemory-policy noeviction). The commands and keys that a Redis user of
+ * ours needs are in contrib/redis/users.acl. */
 #pragma once
 
 enum redis_script_id {

@@ -44,7 +44,7 @@ struct store_rate_debt { /* what was taken of one limit while the server was awa
 	double
 	    owed[LIMIT_STORE_RATE_WINDOWS]; /* milliseconds that each window drains later by it */
 	const struct store_rate_doubt
-	    *doubts; /* included in `owed`: taken off if they were charged */
+	    *doubts; /* included in `owed`: left out if they were charged */
 	size_t ndoubts;
 };
 

@@ -51,23 +51,31 @@ static const char *key_of(struct strlist *keep, enum store_dimension d, const ch
 
 /* ---- recording ---- */
 
-static void add_keys(struct redis_command *c, struct strlist *keep, const struct store_attempt *a)
+#define MOST_KEYS (1 + 2 * STORE_DIMENSIONS)
+
+/* The attempt, then the index and the codes of each of its keys. Returns how many. */
+static size_t keys_of(const struct store_redis *s, struct strlist *keep,
+    const struct store_attempt *a, const char *code, const char *keys[MOST_KEYS])
 {
-	const char *const keys[STORE_DIMENSIONS] = {
+	const char *const values[STORE_DIMENSIONS] = {
 	    [STORE_ALL] = "",
 	    [STORE_SERVER] = a->server,
 	    [STORE_ADDRESS] = a->address,
 	    [STORE_DOMAIN] = a->domain,
 	    [STORE_PROVIDER] = a->provider,
 	};
-	int64_t n = 0;
+	size_t n = 0;
 
-	for (int d = 0; d < STORE_DIMENSIONS; d++)
-		n += d == STORE_ALL || keys[d][0] != '\0';
-	redis_command_int(c, n);
-	for (int d = 0; d < STORE_DIMENSIONS; d++)
-		if (d == STORE_ALL || keys[d][0] != '\0')
-			redis_command_text(c, key_of(keep, (enum store_dimension)d, keys[d]));
+	keys[n++] = store_redis_key(s, keep, "{a}e:%s", a->event);
+	for (int d = 0; d < STORE_DIMENSIONS; d++) {
+		const char *name = store_dimension_name((enum store_dimension)d);
+
+		if (d != STORE_ALL && values[d][0] == '\0')
+			continue;
+		keys[n++] = store_redis_key(s, keep, "{a}z:%s:%s:%s", code, name, values[d]);
+		keys[n++] = store_redis_key(s, keep, "{a}c:%s:%s", name, values[d]);
+	}
+	return n;
 }
 
 static void add_fields(struct redis_command *c, struct strlist *keep, const struct store_attempt *a)
@@ -99,13 +107,15 @@ enum store_answer store_redis_attempt_add(
 	struct store_redis *s = store_redis_of(e);
 	struct strlist keep = STRLIST_INIT;
 	const char *base = store_redis_key(s, &keep, "{a}");
-	const char *key = store_redis_key(s, &keep, "{a}e:%s", a->event);
+	const char *keys[MOST_KEYS];
 	struct redis_request r;
 	enum store_answer answer;
 	char code[4];
+	size_t n;
 
 	store_code(a->result, code);
-	redis_request_script(&r, redis_script(REDIS_SCRIPT_ATTEMPT_ADD), 1, &key);
+	n = keys_of(s, &keep, a, code, keys);
+	redis_request_script(&r, redis_script(REDIS_SCRIPT_ATTEMPT_ADD), n, keys);
 	redis_command_text(&r.command, base);
 	redis_command_text(&r.command, a->event);
 	redis_command_int(&r.command, store_redis_now(s));
@@ -114,7 +124,6 @@ enum store_answer store_redis_attempt_add(
 	redis_command_int(&r.command, s->options.attempts_keep_ms);
 	redis_command_int(&r.command, (int64_t)s->options.attempts_keep_count);
 	redis_command_int(&r.command, LIMIT_STORE_TRIM);
-	add_keys(&r.command, &keep, a);
 	add_fields(&r.command, &keep, a);
 	answer = store_redis_yes_no(s, &r, until);
 	strlist_clear(&keep);

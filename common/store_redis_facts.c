@@ -5,13 +5,17 @@
 
 #include <hiredis/hiredis.h>
 
-/* The script with <base>m:<id> as its key, and base, id, now as its first arguments. */
+/* A script on the facts of a message, with base, id and now as its first arguments. */
 static void begin(struct store_redis *s, struct redis_request *r, struct strlist *keep,
     enum redis_script_id script, const char *queue_id)
 {
-	const char *key = store_redis_key(s, keep, "{f}m:%s", queue_id);
+	const char *const keys[] = {
+	    store_redis_key(s, keep, "{f}m:%s", queue_id),
+	    store_redis_key(s, keep, "{f}r:%s", queue_id),
+	    store_redis_key(s, keep, "{f}h:%s", queue_id),
+	};
 
-	redis_request_script(r, redis_script(script), 1, &key);
+	redis_request_script(r, redis_script(script), 3, keys);
 	redis_command_text(&r->command, store_redis_key(s, keep, "{f}"));
 	redis_command_text(&r->command, queue_id);
 	redis_command_int(&r->command, store_now(&s->options));

@@ -7,13 +7,9 @@
 static void begin(struct store_redis *s, struct redis_request *r, struct strlist *keep,
     enum redis_script_id script, const char *limit)
 {
-	const char *const keys[] = {
-	    store_redis_key(s, keep, "{r:%s}w", limit),
-	    store_redis_key(s, keep, "{r:%s}i", limit),
-	    store_redis_key(s, keep, "{r:%s}m", limit),
-	};
+	const char *key = store_redis_key(s, keep, "{r:%s}", limit);
 
-	redis_request_script(r, redis_script(script), 3, keys);
+	redis_request_script(r, redis_script(script), 1, &key);
 	redis_command_int(&r->command, store_redis_now(s));
 }
 

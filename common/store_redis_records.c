@@ -10,27 +10,37 @@
 
 /* ---- holds ---- */
 
+/* A script that changes a hold, with its member of the index as the first argument. */
+static void begin_hold(struct store_redis *s, struct redis_request *r, struct strlist *keep,
+    enum redis_script_id script, enum store_dimension d, const char *key)
+{
+	const char *name = store_dimension_name(d);
+	const char *const keys[] = {
+	    store_redis_key(s, keep, "{h}i"),
+	    store_redis_key(s, keep, "{h}v:%s:%s", name, key),
+	};
+	char *member = xasprintf("%s:%s", name, key);
+
+	redis_request_script(r, redis_script(script), 2, keys);
+	redis_command_text(&r->command, store_text(keep, member, strlen(member)));
+	free(member);
+}
+
 enum store_answer store_redis_hold_set(
     struct store_engine *e, const struct store_hold *h, int64_t until)
 {
 	struct store_redis *s = store_redis_of(e);
 	struct strlist keep = STRLIST_INIT;
-	const char *base = store_redis_key(s, &keep, "{h}");
-	const char *ends = store_redis_key(s, &keep, "{h}i");
-	char *member = xasprintf("%s:%s", store_dimension_name(h->dimension), h->key);
 	enum store_answer answer;
 	struct redis_request r;
 
-	redis_request_script(&r, redis_script(REDIS_SCRIPT_HOLD_SET), 1, &ends);
-	redis_command_text(&r.command, base);
-	redis_command_text(&r.command, member);
+	begin_hold(s, &r, &keep, REDIS_SCRIPT_HOLD_SET, h->dimension, h->key);
 	redis_command_int(&r.command, h->set_ms);
 	redis_command_int(&r.command, h->until_ms);
 	redis_command_int(&r.command, h->set_ms);
 	redis_command_text(&r.command, h->who);
 	redis_command_text(&r.command, h->reason);
 	answer = store_redis_yes_no(s, &r, until);
-	free(member);
 	strlist_clear(&keep);
 	return answer == STORE_UNKNOWN ? STORE_UNKNOWN : STORE_FOUND;
 }
@@ -129,18 +139,12 @@ enum store_answer store_redis_hold_release(
 {
 	struct store_redis *s = store_redis_of(e);
 	struct strlist keep = STRLIST_INIT;
-	const char *base = store_redis_key(s, &keep, "{h}");
-	const char *ends = store_redis_key(s, &keep, "{h}i");
-	char *member = xasprintf("%s:%s", store_dimension_name(d), key);
 	enum store_answer answer;
 	struct redis_request r;
 
-	redis_request_script(&r, redis_script(REDIS_SCRIPT_HOLD_RELEASE), 1, &ends);
-	redis_command_text(&r.command, base);
-	redis_command_text(&r.command, member);
+	begin_hold(s, &r, &keep, REDIS_SCRIPT_HOLD_RELEASE, d, key);
 	redis_command_int(&r.command, store_now(&s->options));
 	answer = store_redis_yes_no(s, &r, until);
-	free(member);
 	strlist_clear(&keep);
 	return answer;
 }
