@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from rig import machine, mta as mta_module, smtp
+from rig import machine, milter as milter_module, mta as mta_module, smtp
 from test_hooks_session import printed, said
 
 SCRIPTS = machine.TOP / "contrib/scripts"
@@ -294,6 +294,45 @@ def test_vpop3_style_redirect(mta, milter):
     assert mta.send(SENDER, ["Sales@one.test", BOB], MESSAGE).code == 250
     assert mta.send(SENDER, "other@one.test", MESSAGE).code == 250
     assert recipients(mta) == [BOB, "jim@one.test", "other@one.test"]
+
+
+# what attaches mailhooks to a mail server
+
+REFUSING = 'function DoMAILFROM() return "550 5.7.1 seen" end'
+
+
+def test_postfix_snippet(make_postfix):
+    """As README.md has it: the socket is in the queue directory, where a chroot would be, in a
+    directory made for it; the names of the milter are relative to it."""
+    snippet = (machine.TOP / "contrib/postfix-main.cf.snippet").read_text()
+    parameters = dict(re.findall(r"^(\w+) = (.*)$", snippet, re.M))
+    assert set(parameters) == {"smtpd_milters", "non_smtpd_milters", "milter_default_action",
+                               "smtpd_forbid_bare_newline"}
+    postfix = make_postfix(milter=None, parameters=parameters)
+    directory = postfix.top / "spool" / pathlib.Path(parameters["smtpd_milters"][5:]).parent
+    machine.run("install", "-d", "-o", "mailhooks", "-g", "postfix", "-m", "2750", directory)
+    milter = milter_module.Milter(directory / "milter.sock")
+    milter.start(REFUSING, "milter.socket_mode=0660", "milter.socket_group=postfix")
+    with postfix.client() as c:
+        assert told(c.mail(SENDER)) == (550, "seen")
+    assert milter.finish() == []
+    with postfix.client() as c:
+        assert c.mail(SENDER).code == 451
+
+
+def test_sendmail_snippet(make_sendmail):
+    snippet = (machine.TOP / "contrib/sendmail-mailhooks.m4").read_text()
+    socket = milter_module.socket_path().with_name("snippet.sock")
+    assert snippet.count("/run/mailhooks/milter.sock") == 1
+    sendmail = make_sendmail(milter=None,
+                             extra=snippet.replace("/run/mailhooks/milter.sock", str(socket)))
+    milter = milter_module.Milter(socket)
+    milter.start(REFUSING)
+    with sendmail.client() as c:
+        assert told(c.mail(SENDER)) == (550, "seen")
+    assert milter.finish() == []
+    with sendmail.client() as c:
+        assert c.mail(SENDER).code == 451
 
 
 # the quickstart
