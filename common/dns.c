@@ -13,7 +13,6 @@
 #include <ares.h>
 
 #include <arpa/nameser.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,48 +130,8 @@ static void send_probe(struct call *call, ares_channel ares)
 	ares_query(ares, ".", ns_c_in, ns_t_ns, on_probe, &call->pending[call->n]);
 }
 
-static int poll_ms(ares_channel ares, int64_t left)
-{
-	struct timeval most = {left / 1000, (left % 1000) * 1000}, buffer;
-	const struct timeval *next = ares_timeout(ares, &most, &buffer);
-
-	return (int)(next->tv_sec * 1000 + (next->tv_usec + 999) / 1000);
-}
-
-/* Wait for the network once, at most `left` ms, and let c-ares do what is due. */
-static void turn(ares_channel ares, int64_t left)
-{
-	ares_socket_t sockets[ARES_GETSOCK_MAXNUM];
-	struct pollfd fds[ARES_GETSOCK_MAXNUM];
-	unsigned mask = (unsigned)ares_getsock(ares, sockets, ARES_GETSOCK_MAXNUM);
-	nfds_t n = 0;
-
-	for (int i = 0; i < ARES_GETSOCK_MAXNUM; i++) {
-		/* the library's macros for this shift into the sign bit */
-		bool readable = mask & (1u << i),
-		     writable = mask & (1u << (i + ARES_GETSOCK_MAXNUM));
-		short events = (short)((readable ? POLLIN : 0) | (writable ? POLLOUT : 0));
-
-		if (events != 0)
-			fds[n++] = (struct pollfd){sockets[i], events, 0};
-	}
-	if (poll(fds, n, poll_ms(ares, left)) <= 0) {
-		ares_process_fd(ares, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-		return;
-	}
-	for (nfds_t i = 0; i < n; i++) {
-		short broken = fds[i].revents & (POLLERR | POLLHUP | POLLNVAL);
-		bool read = (fds[i].revents & POLLIN) || (broken && (fds[i].events & POLLIN));
-		bool write = (fds[i].revents & POLLOUT) || (broken && (fds[i].events & POLLOUT));
-
-		if (read || write)
-			ares_process_fd(ares, read ? fds[i].fd : ARES_SOCKET_BAD,
-			    write ? fds[i].fd : ARES_SOCKET_BAD);
-	}
-}
-
 /* Returns true when the caller's stop() ended it. */
-static bool wait_for_answers(struct call *call, ares_channel ares, int64_t deadline,
+static bool wait_for_answers(struct call *call, struct dns_channel *channel, int64_t deadline,
     bool (*stop)(const struct dns_answer *, size_t, void *), void *arg)
 {
 	size_t told = 0;
@@ -188,7 +147,7 @@ static bool wait_for_answers(struct call *call, ares_channel ares, int64_t deadl
 		}
 		if (told == call->n || left <= 0)
 			return false;
-		turn(ares, left);
+		dns_channel_wait(channel, left);
 	}
 }
 
@@ -266,7 +225,7 @@ static enum breaker_outcome ask(struct call *call, struct dns_channel *channel, 
 	if (probe)
 		send_probe(call, channel->ares);
 	send_questions(call, channel->ares);
-	stopped = wait_for_answers(call, channel->ares, deadline, stop, arg);
+	stopped = wait_for_answers(call, channel, deadline, stop, arg);
 	call->over = true;
 	ares_cancel(channel->ares);
 	give_up(call, stopped);

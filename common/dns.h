@@ -8,6 +8,7 @@
 
 #include "common/list.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,7 +22,8 @@ struct dns_options {
 	struct strlist servers;	   /* "192.0.2.1", "[2001:db8::1]:5353"; empty: /etc/resolv.conf */
 	unsigned breaker_failures; /* consecutive failed calls that open the breaker; 0 = never */
 	unsigned breaker_ms;	   /* how long it stays open */
-	const char *resolv_conf;   /* read when there are no servers; NULL: /etc/resolv.conf */
+	bool every_answer; /* SERVFAIL and the like are answers, and no other server is asked */
+	const char *resolv_conf; /* read when there are no servers; NULL: /etc/resolv.conf */
 };
 
 struct dns_question {

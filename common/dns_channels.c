@@ -6,6 +6,8 @@
 #include "common/log.h"
 #include "common/network.h"
 
+#include <arpa/inet.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +31,7 @@ struct dns_channels {
 	struct ares_addr_port_node *servers; /* NULL: resolv.conf */
 	char *resolv_conf;
 	char *text; /* see dns_channels_servers() */
+	int flags;  /* of c-ares */
 
 	pthread_mutex_t lock; /* guards all below */
 	struct dns_channel *idle;
@@ -148,14 +151,15 @@ static size_t count_servers(ares_channel ares)
 static struct dns_channel *channel_new(const struct dns_channels *c, unsigned try_ms, int *error)
 {
 	struct ares_options options = {
+	    .flags = c->flags,
 	    .timeout = (int)try_ms,
 	    .tries = TRIES,
 	    .resolvconf_path = c->resolv_conf,
 	};
 	struct dns_channel *channel = xcalloc(1, sizeof *channel);
 
-	*error = ares_init_options(
-	    &channel->ares, &options, ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_RESOLVCONF);
+	*error = ares_init_options(&channel->ares, &options,
+	    ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_RESOLVCONF);
 	if (*error != ARES_SUCCESS) {
 		free(channel);
 		return NULL;
@@ -270,9 +274,71 @@ void dns_channels_give(struct dns_channels *c, struct dns_channel *channel)
 		channel_free(channel);
 }
 
+static int poll_ms(ares_channel ares, int64_t left)
+{
+	struct timeval most = {left / 1000, (left % 1000) * 1000}, buffer;
+	const struct timeval *next = ares_timeout(ares, &most, &buffer);
+
+	return (int)(next->tv_sec * 1000 + (next->tv_usec + 999) / 1000);
+}
+
+void dns_channel_wait(struct dns_channel *channel, int64_t left)
+{
+	ares_channel ares = channel->ares;
+	ares_socket_t sockets[ARES_GETSOCK_MAXNUM];
+	struct pollfd fds[ARES_GETSOCK_MAXNUM];
+	unsigned mask = (unsigned)ares_getsock(ares, sockets, ARES_GETSOCK_MAXNUM);
+	nfds_t n = 0;
+
+	for (int i = 0; i < ARES_GETSOCK_MAXNUM; i++) {
+		/* the library's macros for this shift into the sign bit */
+		bool readable = mask & (1u << i),
+		     writable = mask & (1u << (i + ARES_GETSOCK_MAXNUM));
+		short events = (short)((readable ? POLLIN : 0) | (writable ? POLLOUT : 0));
+
+		if (events != 0)
+			fds[n++] = (struct pollfd){sockets[i], events, 0};
+	}
+	if (poll(fds, n, poll_ms(ares, left)) <= 0) {
+		ares_process_fd(ares, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+		return;
+	}
+	for (nfds_t i = 0; i < n; i++) {
+		short broken = fds[i].revents & (POLLERR | POLLHUP | POLLNVAL);
+		bool read = (fds[i].revents & POLLIN) || (broken && (fds[i].events & POLLIN));
+		bool write = (fds[i].revents & POLLOUT) || (broken && (fds[i].events & POLLOUT));
+
+		if (read || write)
+			ares_process_fd(ares, read ? fds[i].fd : ARES_SOCKET_BAD,
+			    write ? fds[i].fd : ARES_SOCKET_BAD);
+	}
+}
+
 const char *dns_channels_servers(const struct dns_channels *c)
 {
 	return c->text;
+}
+
+void dns_channels_list(struct dns_channels *c, struct strlist *out)
+{
+	struct dns_channel *channel = dns_channels_take(c, TRY_MIN_MS);
+	struct ares_addr_port_node *list = NULL;
+	char address[INET6_ADDRSTRLEN];
+
+	if (channel == NULL)
+		return;
+	if (ares_get_servers_ports(channel->ares, &list) == ARES_SUCCESS)
+		for (struct ares_addr_port_node *node = list; node != NULL; node = node->next) {
+			char *text;
+
+			inet_ntop(node->family, &node->addr, address, sizeof address);
+			text = node->udp_port > 0 ? xasprintf("[%s]:%d", address, node->udp_port)
+						  : xstrdup(address);
+			strlist_add(out, text);
+			free(text);
+		}
+	ares_free_data(list);
+	dns_channels_give(c, channel);
 }
 
 static void start_library(void)
@@ -291,6 +357,7 @@ struct dns_channels *dns_channels_new(const struct dns_options *options, char *w
 	pthread_mutex_init(&c->lock, NULL);
 	c->resolv_conf = xstrdup(options->resolv_conf != NULL ? options->resolv_conf : RESOLV_CONF);
 	c->text = xasprintf("the servers of %s", c->resolv_conf);
+	c->flags = options->every_answer ? ARES_FLAG_NOCHECKRESP : 0;
 	file_mark_read(c->resolv_conf, &c->mark);
 	c->mark_ms = clock_ms();
 	if (!servers_parse(c, &options->servers, why, size))

@@ -26,5 +26,11 @@ void dns_channels_free(struct dns_channels *); /* all channels are back */
 struct dns_channel *dns_channels_take(struct dns_channels *, int deadline_ms);
 void dns_channels_give(struct dns_channels *, struct dns_channel *); /* no question is pending */
 
+/* Wait for the network once, at most `left` ms, and let c-ares do what is due. */
+void dns_channel_wait(struct dns_channel *, int64_t left);
+
+/* The servers that are asked at present, added to out as dns_options.servers has them. */
+void dns_channels_list(struct dns_channels *, struct strlist *out);
+
 /* For logs: the configured servers, or the file that names them. */
 const char *dns_channels_servers(const struct dns_channels *);

@@ -39,6 +39,7 @@
 #define LIMIT_DNS_MESSAGE_BYTES 16384	 /* of an answer that is read; real ones stay below 4 KiB */
 #define LIMIT_DNS_RECORDS 512		 /* in the answer section of one message */
 #define LIMIT_DNS_CHAIN 10		 /* CNAME records followed in one answer */
+#define LIMIT_DNS_KNOWN_SERVERS 32	 /* whose channels and health are remembered for scripts */
 #define LIMIT_DNS_IDLE_CHANNELS 16	 /* c-ares channels kept for reuse, some 120 KiB each */
 #define LIMIT_RBL_CACHE_ENTRIES 100000	 /* about 100 bytes each */
 #define LIMIT_RBL_TTL_SECONDS 86400	 /* longer TTLs are cut to a day */
