@@ -130,8 +130,6 @@ static int l_gmatch_next(lua_State *L)
 
 /*** string.gmatch(s, pattern [, init]) -> iterator
  * As in Lua 5.4; the matching is accounted. */
-/*** string.gfind(s, pattern) -> iterator
- * Lua 5.0: the old name of string.gmatch(). */
 static int l_gmatch(lua_State *L)
 {
 	size_t n, pattern_n, start;
@@ -147,6 +145,13 @@ static int l_gmatch(lua_State *L)
 	g->pattern = p;
 	lua_pushcclosure(L, l_gmatch_next, 3);
 	return 1;
+}
+
+/*** string.gfind(s, pattern) -> iterator
+ * Lua 5.0: the old name of string.gmatch(). */
+static int l_gfind(lua_State *L) /* a function of its own, for the name in messages */
+{
+	return l_gmatch(L);
 }
 
 /* ---- gsub ---- */
@@ -269,7 +274,7 @@ static int l_gsub(lua_State *L)
 
 static const struct library_row rows[] = {
     {"find", l_find},
-    {"gfind", l_gmatch},
+    {"gfind", l_gfind},
     {"gmatch", l_gmatch},
     {"gsub", l_gsub},
     {"match", l_match},

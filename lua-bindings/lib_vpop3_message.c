@@ -137,9 +137,10 @@ static size_t take_lines(const char *p, size_t n, int64_t *wanted)
  * at the end. In ProcessMessage only. */
 static int l_get_message_line(lua_State *L)
 {
-	lua_Integer asked = (lua_Integer)luaL_optnumber(L, 1, 1);
+	lua_Number asked = luaL_optnumber(L, 1, 1);
 	struct message_view *v = view_of(L);
-	int64_t wanted = asked > 0 ? asked : 0, missing = wanted;
+	int64_t wanted = asked >= INT32_MAX ? INT32_MAX : asked > 0 ? (int64_t)asked : 0;
+	int64_t missing = wanted;
 	bool partial = false;
 	luaL_Buffer b;
 
