@@ -140,7 +140,10 @@ static const char iterable_key, any_case_key; /* registry: the two metatables */
 static int l_iterate(lua_State *L)
 {
 	lua_settop(L, 3);
-	return lua_next(L, 1) ? 2 : (lua_pushnil(L), 1);
+	if (lua_next(L, 1))
+		return 2;
+	lua_pushnil(L);
+	return 1;
 }
 
 /* Replace the string key at index by the one of the table at 1 that is equal when the ASCII case is
