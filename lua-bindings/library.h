@@ -40,6 +40,7 @@ extern const struct library library_string;
 extern const struct library library_table;
 extern const struct library library_utf8;
 extern const struct library library_vpop3_bytes;
+extern const struct library library_vpop3_settings;
 extern const struct library library_vpop3net_dns;
 extern const struct library library_vpop3_message;
 
