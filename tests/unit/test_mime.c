@@ -1,33 +1,7 @@
 /* Where sections begin and end, their IMAP paths, and that nothing malformed fails (R6, R8). */
 #include "common/limits.h"
 #include "common/message.h"
-#include "tests/unit/mime_rig.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <time.h>
-
-#include <cmocka.h>
-
-static struct mime *parse_text(const char *text, struct rig_bytes *b)
-{
-	struct mime *m;
-
-	b->s = rig_crlf(text, &b->n);
-	b->fails_at = b->most = 0;
-	m = rig_parse(b);
-	assert_non_null(m);
-	assert_null(rig_broken(m, b->n));
-	assert_null(rig_unsaved(m));
-	return m;
-}
-
-static void done(struct mime *m, struct rig_bytes *b)
-{
-	mime_free(m);
-	free((char *)b->s);
-}
+#include "tests/unit/mime_checks.h"
 
 static void check_tree(const char *text, const char *expected)
 {
@@ -268,6 +242,26 @@ static void test_long_lines(void **state)
 	}
 }
 
+/* A line that is cut in pieces must not lose its CR to one of them, wherever the cut is. */
+static void test_cut_lines(void **state)
+{
+	char *fill = xmalloc(66000);
+
+	(void)state;
+	memset(fill, 'x', 66000);
+	for (size_t n = 65400; n < 65800; n++) {
+		struct rig_bytes b;
+		struct mime *m;
+		char *text = xasprintf("A: b\n\n%.*s\n%.*s\n", (int)n, fill, (int)n, fill);
+
+		m = parse_text(text, &b);
+		assert_int_equal(mime_flags(m), 0);
+		done(m, &b);
+		free(text);
+	}
+	free(fill);
+}
+
 static char *repeat(const char *before, const char *each, size_t times)
 {
 	size_t nbefore = strlen(before), n = strlen(each);
@@ -382,6 +376,7 @@ int main(void)
 	    cmocka_unit_test(test_exact_bytes),
 	    cmocka_unit_test(test_line_ends),
 	    cmocka_unit_test(test_long_lines),
+	    cmocka_unit_test(test_cut_lines),
 	    cmocka_unit_test(test_limits),
 	    cmocka_unit_test(test_unreadable),
 	    cmocka_unit_test(test_message),
