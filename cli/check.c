@@ -39,7 +39,7 @@ int cmd_check(struct config *cfg, int argc, char **argv)
 		printf("%s\n", error);
 		return EX_CONFIG;
 	}
-	for (int id = 0; id < SCRIPT_COUNT; id++)
+	for (int id = 0; id < script_set_count(set); id++)
 		list_script(set, (enum script_id)id);
 	script_set_unref(set);
 	return EXIT_SUCCESS;

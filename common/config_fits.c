@@ -63,8 +63,8 @@ static bool check_service(const struct config *c, const struct service_config *s
 		if (!strlist_has(&c->milter.listen, s->listen.v[i]) &&
 		    !strlist_has(&c->policy.listen, s->listen.v[i]))
 			return config_failed(NULL,
-			    "service \"%s\" listens on %s, which neither milter.listen nor "
-			    "policy.listen names: add it there",
+			    "service \"%s\" listens on %s, which milter.listen does not name, nor "
+			    "does policy.listen: add it there",
 			    s->name, s->listen.v[i]);
 	return true;
 }

@@ -25,8 +25,8 @@ struct runtime {
 	const char *script, *hook; /* running now, for messages */
 };
 
-/* keys of the registry */
-static const char env_key, chunk_keys[SCRIPT_COUNT];
+/* key of the registry; that of a script's main function is its struct script */
+static const char env_key;
 
 /* What runs inside lua_pcall, and how it went. */
 struct gate {
@@ -253,13 +253,13 @@ static void l_script_body(lua_State *L, struct gate *g)
 		g->absent = true;
 		return;
 	}
-	if (lua_rawgetp(L, LUA_REGISTRYINDEX, &chunk_keys[id]) != LUA_TFUNCTION) {
+	if (lua_rawgetp(L, LUA_REGISTRYINDEX, script) != LUA_TFUNCTION) {
 		lua_pop(L, 1);
 		if (luaL_loadbufferx(L, script->bytecode, script->size, script->name, "b") !=
 		    LUA_OK)
 			lua_error(L);
 		lua_pushvalue(L, -1);
-		lua_rawsetp(L, LUA_REGISTRYINDEX, &chunk_keys[id]);
+		lua_rawsetp(L, LUA_REGISTRYINDEX, script);
 	}
 	l_push_env(L);
 	lua_setupvalue(L, -2, 1); /* the first upvalue of a main function is _ENV */

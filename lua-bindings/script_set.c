@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 struct script_set {
 	atomic_int refs;
@@ -22,7 +23,8 @@ struct script_set {
 	char *directory;
 	unsigned generation;
 	struct script_files files;
-	struct script scripts[SCRIPT_COUNT];
+	struct script *scripts; /* of enum script_id, then smtprules_N.lua for N other than 1 */
+	int nscripts;
 	struct smtpsvr_needs needs;
 	struct runtime_pool *pool;
 	pthread_mutex_t lock;	/* of notices */
@@ -31,6 +33,7 @@ struct script_set {
 
 static const struct script_definition *const definitions[SCRIPT_COUNT] = {
     [SCRIPT_SMTPSVR] = &smtpsvr_definition,
+    [SCRIPT_SMTPRULES] = &smtprules_definition,
 };
 
 static pthread_mutex_t current_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -112,17 +115,23 @@ static void explain(
 		snprintf(error, size, "%s: %s", s->path, why);
 }
 
-static bool load_script(struct script_set *set, enum script_id id, char *error, size_t size)
+static const struct script_definition *definition_of(enum script_id id)
 {
-	const struct script_definition *d = definitions[id];
-	const struct script_file *f = script_files_find(&set->files, d->file);
+	return id < SCRIPT_COUNT ? definitions[id] : &smtprules_definition;
+}
+
+static bool load_script(
+    struct script_set *set, enum script_id id, const char *file, char *error, size_t size)
+{
+	const struct script_definition *d = definition_of(id);
+	const struct script_file *f = script_files_find(&set->files, file);
 	struct script *s = &set->scripts[id];
 	char why[1024] = "";
 	struct runtime *rt;
 	bool fine = false;
 
 	s->definition = d;
-	s->label = xstrdup(f != NULL ? f->name : d->file);
+	s->label = xstrdup(f != NULL ? f->name : file);
 	s->hooks = xcalloc(count_hooks(d) + 1, sizeof(bool));
 	s->arguments = xcalloc(count_hooks(d) + 1, sizeof(int));
 	if (f == NULL || is_blank(f)) /* VPOP3: emptying a script is how one removes it */
@@ -141,10 +150,54 @@ static bool load_script(struct script_set *set, enum script_id id, char *error, 
 	return fine;
 }
 
+/* N of smtprules_N.lua; 0: it is another file. */
+static int smtprules_number(const char *name)
+{
+	static const char head[] = "smtprules_";
+	const char *digits = name + sizeof head - 1;
+	size_t n;
+
+	if (strncasecmp(name, head, sizeof head - 1) != 0)
+		return 0;
+	n = strspn(digits, "0123456789");
+	return n > 0 && n <= 5 && *digits != '0' && strcasecmp(digits + n, ".lua") == 0
+		   ? (int)strtol(digits, NULL, 10)
+		   : 0;
+}
+
+static bool has_number(const struct script_set *set, int number)
+{
+	for (int i = 0; i < set->nscripts; i++)
+		if (set->scripts[i].service == number)
+			return true;
+	return false;
+}
+
+static bool load_scripts(struct script_set *set, char *error, size_t size)
+{
+	bool fine = true;
+
+	set->scripts = xcalloc(SCRIPT_COUNT + set->files.n, sizeof *set->scripts);
+	set->nscripts = SCRIPT_COUNT;
+	set->scripts[SCRIPT_SMTPRULES].service = 1;
+	for (int i = 0; fine && i < SCRIPT_COUNT; i++)
+		fine = load_script(set, (enum script_id)i, definitions[i]->file, error, size);
+	for (size_t i = 0; fine && i < set->files.n; i++) {
+		int number = smtprules_number(set->files.v[i].name);
+
+		if (number == 0 || has_number(set, number))
+			continue;
+		set->scripts[set->nscripts].service = number;
+		fine = load_script(set, (enum script_id)set->nscripts++, set->files.v[i].name,
+		    error, size);
+	}
+	return fine;
+}
+
 static void set_free(struct script_set *set)
 {
 	runtime_pool_free(set->pool);
-	for (int i = 0; i < SCRIPT_COUNT; i++) {
+	for (int i = 0; i < set->nscripts; i++) {
 		free(set->scripts[i].path);
 		free(set->scripts[i].label);
 		free(set->scripts[i].name);
@@ -152,6 +205,7 @@ static void set_free(struct script_set *set)
 		free(set->scripts[i].hooks);
 		free(set->scripts[i].arguments);
 	}
+	free(set->scripts);
 	script_files_free(&set->files);
 	strlist_clear(&set->notices);
 	pthread_mutex_destroy(&set->lock);
@@ -172,8 +226,7 @@ static struct script_set *load_from(
 	set->directory = xstrdup(directory);
 	set->pool = runtime_pool_new(cfg->lua.idle_instances);
 	fine = script_files_read(&set->files, directory, error, size);
-	for (int i = 0; fine && i < SCRIPT_COUNT; i++)
-		fine = load_script(set, (enum script_id)i, error, size);
+	fine = fine && load_scripts(set, error, size);
 	if (!fine) {
 		set_free(set);
 		return NULL;
@@ -235,9 +288,24 @@ struct runtime_pool *script_set_pool(const struct script_set *set)
 	return set->pool;
 }
 
+int script_set_count(const struct script_set *set)
+{
+	return set->nscripts;
+}
+
+bool script_set_smtprules(const struct script_set *set, int service, enum script_id *id)
+{
+	for (int i = SCRIPT_SMTPRULES; i < set->nscripts; i++)
+		if (set->scripts[i].service == service && set->scripts[i].bytecode != NULL) {
+			*id = (enum script_id)i;
+			return true;
+		}
+	return false;
+}
+
 bool script_set_has_hook(const struct script_set *set, enum script_id id, const char *hook)
 {
-	const struct script_definition *d = definitions[id];
+	const struct script_definition *d = definition_of(id);
 
 	for (size_t i = 0; d->hooks[i] != NULL; i++)
 		if (strcmp(d->hooks[i], hook) == 0)
@@ -247,7 +315,7 @@ bool script_set_has_hook(const struct script_set *set, enum script_id id, const 
 
 int script_set_hook_arguments(const struct script_set *set, enum script_id id, const char *hook)
 {
-	const struct script_definition *d = definitions[id];
+	const struct script_definition *d = definition_of(id);
 
 	for (size_t i = 0; d->hooks[i] != NULL; i++)
 		if (strcmp(d->hooks[i], hook) == 0)
@@ -257,12 +325,12 @@ int script_set_hook_arguments(const struct script_set *set, enum script_id id, c
 
 const char *script_set_hook(enum script_id id, size_t i)
 {
-	return definitions[id]->hooks[i];
+	return definition_of(id)->hooks[i];
 }
 
 const char *script_set_file_name(enum script_id id)
 {
-	return definitions[id]->file;
+	return definition_of(id)->file;
 }
 
 bool script_set_mentions(const struct script_set *set, const char *identifier)

@@ -13,6 +13,7 @@
 
 enum script_id {
 	SCRIPT_SMTPSVR,
+	SCRIPT_SMTPRULES, /* smtprules_1.lua; see script_set_smtprules() */
 	SCRIPT_COUNT,
 };
 
@@ -31,6 +32,11 @@ const char *script_set_path(const struct script_set *, enum script_id); /* as fo
 bool script_set_has_hook(const struct script_set *, enum script_id, const char *hook);
 /* How many arguments the hook can look at (INT_MAX for one with "..."), 0 when there is none. */
 int script_set_hook_arguments(const struct script_set *, enum script_id, const char *hook);
+/* How many scripts the set has: those of enum script_id, whether there is a file or not, and then
+ * smtprules_N.lua for every other N. */
+int script_set_count(const struct script_set *);
+/* The smtprules_N.lua of an SMTP service by its number; false: it has none. */
+bool script_set_smtprules(const struct script_set *, int service, enum script_id *id);
 /* The i-th hook that mailhooks knows for a script, NULL after the last; and its file name. */
 const char *script_set_hook(enum script_id, size_t i);
 const char *script_set_file_name(enum script_id);

@@ -15,6 +15,7 @@ struct script {
 	char *name;	/* chunk name, "@" + file name */
 	void *bytecode; /* NULL = no script */
 	size_t size;
+	int service; /* of smtprules_N.lua: N */
 	bool *hooks;	/* parallel to definition->hooks */
 	int *arguments; /* the same: how many arguments the hook can see */
 	const struct script_definition *definition;
@@ -32,6 +33,7 @@ struct script_definition {
 };
 
 extern const struct script_definition smtpsvr_definition;
+extern const struct script_definition smtprules_definition;
 
 /* The pool of the set (pool.c): prepared runtimes nobody uses. */
 struct runtime_pool *runtime_pool_new(int most);

@@ -204,6 +204,19 @@ static void decide_helo(struct smtpsvr *s, const char *name, bool esmtp, struct 
 	reply_free(&h.reply);
 }
 
+static void note_capabilities(struct smtpsvr *s, const char *name, struct verdict *v)
+{
+	char *capabilities;
+
+	/* the MTA does not tell a milter what it offers */
+	hook_capabilities(s, name, "", &capabilities, v);
+	if (capabilities != NULL)
+		hooks_notice(s, "GetEHLOCapabilities",
+		    "a milter cannot change the reply to EHLO; ignored here, the map ehlo_in of "
+		    "mailhooks-policy can remove keywords");
+	free(capabilities);
+}
+
 void smtpsvr_helo(struct smtpsvr *s, const char *name, bool esmtp, const struct smtpsvr_tls *tls,
     struct verdict *v)
 {
@@ -212,7 +225,7 @@ void smtpsvr_helo(struct smtpsvr *s, const char *name, bool esmtp, const struct 
 	note_tls(s, tls);
 	hook_max_message_size(s, name, v);
 	if (esmtp)
-		hook_capabilities(s, name, v);
+		note_capabilities(s, name, v);
 	decide_helo(s, name, esmtp, v);
 	if (v->action == VERDICT_REPLY) {
 		reply_copy(&s->refusal, &v->reply);

@@ -20,6 +20,8 @@ struct call {
 	bool parameters_given;
 	struct hook_reply *reply;
 	int64_t number;
+	const char *offered;
+	char *capabilities; /* result */
 	const char *wanted; /* what a result should have been and was not; NULL: all was well */
 };
 

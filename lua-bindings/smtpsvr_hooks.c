@@ -261,7 +261,7 @@ bool hook_max_message_size(struct smtpsvr *s, const char *hostname, struct verdi
 static int l_capability_args(lua_State *L, struct call *c)
 {
 	lua_pushstring(L, c->text);
-	lua_pushliteral(L, ""); /* the MTA does not tell a milter what it offers */
+	lua_pushstring(L, c->offered);
 	return 2;
 }
 
@@ -276,7 +276,8 @@ static void l_capability_results(lua_State *L, int first, int n, struct call *c)
 	case NOT_GIVEN:
 		break;
 	case GIVEN:
-		c->number = size > 0;
+		if (size > 0 && size <= LIMIT_SOCKETMAP_REPLY_BYTES)
+			xreplace(&c->capabilities, text);
 		break;
 	case GIVEN_WRONG:
 		c->wanted = "text";
@@ -284,17 +285,17 @@ static void l_capability_results(lua_State *L, int first, int n, struct call *c)
 	}
 }
 
-bool hook_capabilities(struct smtpsvr *s, const char *hostname, struct verdict *v)
+bool hook_capabilities(struct smtpsvr *s, const char *hostname, const char *offered,
+    char **capabilities, struct verdict *v)
 {
 	struct call c = {.s = s,
 	    .l_args = l_capability_args,
 	    .l_results = l_capability_results,
-	    .text = hostname};
+	    .text = hostname,
+	    .offered = offered};
 	bool done = call_run(&c, "GetEHLOCapabilities", v);
 
-	if (c.number)
-		hooks_notice(s, "GetEHLOCapabilities",
-		    "a milter cannot change the reply to EHLO; ignored here");
+	*capabilities = c.capabilities;
 	return done;
 }
 

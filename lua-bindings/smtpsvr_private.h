@@ -4,6 +4,7 @@
  *   smtpsvr_message.c  one message: MAIL ... end of data
  *   smtpsvr_outcome.c  what ProcessMessage() and the header lines of DoDATAStart() do to the mail
  *   smtpsvr_hooks.c    calling a hook: arguments, results, failures
+ *   smtpsvr_ehlo.c     GetEHLOCapabilities() without a session, for the map ehlo_in
  *   smtpsvr_globals.c  the global variables of the script
  *   smtpsvr_needs.c    what the MTA must be asked for
  */
@@ -108,7 +109,9 @@ bool hook_string(struct smtpsvr *, const char *hook, const char *argument, struc
     struct verdict *v);
 bool hook_line(struct smtpsvr *, const char *hook, const char *line, size_t n, struct verdict *v);
 bool hook_max_message_size(struct smtpsvr *, const char *hostname, struct verdict *v);
-bool hook_capabilities(struct smtpsvr *, const char *hostname, struct verdict *v);
+/* offered "": the MTA does not tell. *capabilities: what the script gave, malloc'ed, or NULL. */
+bool hook_capabilities(struct smtpsvr *, const char *hostname, const char *offered,
+    char **capabilities, struct verdict *v);
 bool hook_helo(struct smtpsvr *, const char *hostname, bool *refuse, bool esmtp,
     struct hook_reply *, struct verdict *v);
 bool hook_mail(struct smtpsvr *, const struct envelope_address *, struct hook_reply *,

@@ -1,0 +1,264 @@
+/* smtprules.c - see smtprules.h. */
+#include "lua-bindings/smtprules.h"
+
+#include "common/clock.h"
+#include "common/limits.h"
+#include "lua-bindings/convert.h"
+#include "lua-bindings/runtime.h"
+#include "lua-bindings/script_set_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static const char *const hook_names[] = {"First", "Start", "Policy", "Last", NULL};
+
+const struct script_definition smtprules_definition = {
+    .file = "smtprules_1.lua",
+    .hooks = hook_names,
+};
+
+/* One request on its way through the hooks. */
+struct rules {
+	struct script_set *set;
+	enum script_id script;
+	const struct smtprules_request *request;
+	struct smtprules_result *result;
+	struct runtime *rt;
+	const char *wanted; /* what a result should have been and was not; NULL: all was well */
+};
+
+void smtprules_clear(struct smtprules_result *r)
+{
+	free(r->action);
+	free(r->rule_name);
+	free(r->extra);
+	strlist_clear(&r->header_modifiers);
+	*r = (struct smtprules_result){0};
+}
+
+/* ---- arguments ---- */
+
+static void l_field(lua_State *L, const char *name, const char *value)
+{
+	lua_pushstring(L, value);
+	lua_setfield(L, -2, name);
+}
+
+/* What is known before the message itself; the other fields are there and empty. */
+static void l_push_checkdata(lua_State *L, const struct smtprules_request *q)
+{
+	static const char *const unknown[] = {
+	    "HeaderFrom", "HeaderFromTextName", "Subject", "Header"};
+
+	lua_createtable(L, 0, 9);
+	l_field(L, "MailFrom", q->sender);
+	l_field(L, "ClientIPAddress", q->client);
+	l_field(L, "AuthUser", q->user);
+	for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++)
+		l_field(L, unknown[i], "");
+	lua_createtable(L, 1, 0);
+	if (q->recipient != NULL) {
+		lua_pushstring(L, q->recipient);
+		lua_rawseti(L, -2, 1);
+	}
+	l_iterable(L, -1);
+	lua_setfield(L, -2, "Recipients");
+	lua_newtable(L);
+	l_iterable(L, -1);
+	lua_setfield(L, -2, "BccRecipients");
+	l_iterable(L, -1);
+}
+
+static int l_rule_args(lua_State *L, void *arg)
+{
+	const struct rules *r = arg;
+
+	l_push_checkdata(L, r->request);
+	lua_pushinteger(L, r->request->size);
+	lua_pushinteger(L, r->request->position);
+	l_push_list(L, &r->result->header_modifiers);
+	lua_pushliteral(L, ""); /* no rule is being looked at */
+	return 5;
+}
+
+static int l_policy_args(lua_State *L, void *arg)
+{
+	const struct rules *r = arg;
+	const struct smtprules_request *q = r->request;
+
+	lua_createtable(L, 0, (int)q->nattributes);
+	for (size_t i = 0; i < q->nattributes; i++) {
+		lua_pushstring(L, q->attributes[i].name);
+		lua_pushstring(L, q->attributes[i].value);
+		lua_rawset(L, -3);
+	}
+	l_iterable(L, -1);
+	return 1;
+}
+
+/* ---- results ---- */
+
+/* The action: nil, "" and "None" are no opinion, false too. */
+static void l_take_action(lua_State *L, int index, struct rules *r)
+{
+	const char *text;
+	size_t n;
+
+	if (lua_isboolean(L, index) && !lua_toboolean(L, index))
+		return;
+	switch (l_to_string(L, index, &text, &n)) {
+	case NOT_GIVEN:
+		return;
+	case GIVEN_WRONG:
+		r->wanted = "text";
+		return;
+	case GIVEN:
+		break;
+	}
+	if (n == 0 || strcasecmp(text, "none") == 0)
+		return;
+	if (n > LIMIT_STRING_FROM_SCRIPT || strlen(text) != n)
+		r->wanted = "a text of less than a megabyte without zero bytes";
+	else
+		xreplace(&r->result->action, text);
+}
+
+static void l_take_text(lua_State *L, int index, char **out)
+{
+	const char *text;
+	size_t n;
+
+	if (l_to_string(L, index, &text, &n) == GIVEN && n > 0 && n <= LIMIT_POLICY_ACTION_BYTES &&
+	    strlen(text) == n)
+		xreplace(out, text);
+}
+
+/* action, rule number, rule name, extra data, header modifiers, block, disconnect, hold, temporary,
+ * IMAP keywords (there is no mailbox here). */
+static void l_rule_results(lua_State *L, int first, int n, void *arg)
+{
+	struct rules *r = arg;
+	struct smtprules_result *out = r->result;
+
+	lua_settop(L, first + 9); /* what is missing is nil */
+	if (n == 0)
+		return;
+	l_take_action(L, first, r);
+	if (l_to_integer(L, first + 1, &out->rule) == GIVEN_WRONG)
+		out->rule = 0;
+	l_take_text(L, first + 2, &out->rule_name);
+	l_take_text(L, first + 3, &out->extra);
+	if (!lua_isnil(L, first + 4)) {
+		strlist_clear(&out->header_modifiers);
+		if (l_to_list(L, first + 4, &out->header_modifiers) == GIVEN_WRONG)
+			r->wanted = "a list of header lines";
+	}
+	if (l_to_bool(L, first + 5, &out->block) == GIVEN_WRONG ||
+	    l_to_bool(L, first + 6, &out->disconnect) == GIVEN_WRONG ||
+	    l_to_bool(L, first + 7, &out->hold) == GIVEN_WRONG ||
+	    l_to_bool(L, first + 8, &out->temporary) == GIVEN_WRONG)
+		r->wanted = "true or false";
+}
+
+static void l_policy_results(lua_State *L, int first, int n, void *arg)
+{
+	if (n > 0)
+		l_take_action(L, first, arg);
+}
+
+/* ---- the calls ---- */
+
+static struct run_budget budget(const struct rules *r)
+{
+	const struct config *c = script_set_config(r->set);
+	int64_t end = clock_ms() + c->lua.hook_ms;
+
+	return (struct run_budget){
+	    .deadline_ms = end < r->request->deadline_ms ? end : r->request->deadline_ms,
+	    .instructions = c->lua.instructions,
+	};
+}
+
+static void notice_wrong(struct rules *r, const char *hook, const struct log_id *id)
+{
+	char *key = xasprintf("smtprules %d %s: wrong result", (int)r->script, hook);
+
+	if (script_set_first(r->set, key))
+		log_warn(id,
+		    "script %s, %s: a result is not %s; the call counts as failed, see "
+		    "lua.on_error (logged once for each loading of the scripts)",
+		    script_set_script(r->set, r->script)->label, hook, r->wanted);
+	free(key);
+}
+
+/* NONE: go on with the next hook. A failure that lua.on_error accepts is as if the hook were
+ * absent.
+ */
+static enum smtprules_end call(struct rules *r, const char *hook, const struct log_id *id)
+{
+	bool policy = strcmp(hook, "Policy") == 0;
+	struct run_call c = {.function = hook,
+	    .l_push = policy ? l_policy_args : l_rule_args,
+	    .l_take = policy ? l_policy_results : l_rule_results,
+	    .arg = r};
+	struct run_budget b = budget(r);
+	enum run_result end = runtime_call(r->rt, &c, &b, NULL, 0);
+
+	if (end == RUN_ABSENT)
+		return SMTPRULES_NONE;
+	r->result->hook = hook;
+	if (end == RUN_OK && r->wanted == NULL)
+		return r->result->action != NULL || r->result->hold ? SMTPRULES_DECIDED
+								    : SMTPRULES_NONE;
+	if (end == RUN_OK)
+		notice_wrong(r, hook, id);
+	smtprules_clear(r->result);
+	r->result->hook = hook;
+	r->wanted = NULL;
+	return script_set_config(r->set)->lua.on_error == ON_ERROR_ACCEPT ? SMTPRULES_NONE
+									  : SMTPRULES_FAILED;
+}
+
+static const char *first_hook(const struct rules *r)
+{
+	return script_set_has_hook(r->set, r->script, "First") ? "First" : "Start";
+}
+
+static enum smtprules_end call_all(struct rules *r, const struct log_id *id)
+{
+	bool in_message = r->request->position != 0;
+	enum smtprules_end end = SMTPRULES_NONE;
+
+	if (in_message)
+		end = call(r, first_hook(r), id);
+	if (end == SMTPRULES_NONE)
+		end = call(r, "Policy", id);
+	if (end == SMTPRULES_NONE && in_message)
+		end = call(r, "Last", id);
+	if (end == SMTPRULES_NONE && r->result->header_modifiers.n > 0)
+		end = SMTPRULES_DECIDED;
+	return end;
+}
+
+enum smtprules_end smtprules_run(struct script_set *set, enum script_id script,
+    const struct smtprules_request *request, const struct log_id *id,
+    struct smtprules_result *result)
+{
+	struct rules r = {.set = set, .script = script, .request = request, .result = result};
+	enum smtprules_end end = SMTPRULES_FAILED;
+	struct run_budget b = budget(&r);
+
+	*result = (struct smtprules_result){.hook = "main chunk"};
+	r.rt = runtime_acquire(set, id);
+	if (r.rt == NULL) {
+		log_error(id, "no memory for a script instance; the request is answered without");
+		return SMTPRULES_NONE;
+	}
+	if (runtime_script(r.rt, script, &b, NULL, 0) == RUN_OK)
+		end = call_all(&r, id);
+	else if (script_set_config(set)->lua.on_error == ON_ERROR_ACCEPT)
+		end = SMTPRULES_NONE;
+	runtime_release(r.rt);
+	return end;
+}

@@ -1,0 +1,65 @@
+/* maps.c - see maps.h. */
+#include "policy/maps.h"
+
+#include "common/list.h"
+#include "policy/ehlo_in.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const struct map {
+	const char *name;
+	struct map_answer (*answer)(const struct map_query *, int number); /* 0: without number */
+} maps[] = {
+    {"ehlo_in", ehlo_in_answer},
+};
+
+/* The map and the number behind its name; NULL: there is no such map. */
+static const struct map *find(const char *name, int *number)
+{
+	size_t n = strcspn(name, ".");
+	const char *digits = name[n] == '.' ? name + n + 1 : NULL;
+
+	*number = 0;
+	if (digits != NULL) {
+		size_t many = strspn(digits, "0123456789");
+
+		if (many == 0 || many > 5 || digits[many] != '\0')
+			return NULL;
+		*number = (int)strtol(digits, NULL, 10);
+	}
+	for (size_t i = 0; i < sizeof maps / sizeof *maps; i++)
+		if (strlen(maps[i].name) == n && strncmp(maps[i].name, name, n) == 0)
+			return &maps[i];
+	return NULL;
+}
+
+static void notice(const struct map_query *q, const char *what)
+{
+	char *key = xasprintf("map: %s", what);
+
+	if (script_set_first(q->set, key))
+		log_warn(q->id, "map \"%.100s\": %s (logged once for each loading of the scripts)",
+		    q->name, what);
+	free(key);
+}
+
+char *maps_answer(const struct map_query *q, size_t *size)
+{
+	struct map_answer a = {SOCKETMAP_NOTFOUND, NULL};
+	int number;
+	const struct map *m = find(q->name, &number);
+	char *out;
+
+	if (m == NULL)
+		notice(q, "there is no such map; nothing is ever found in it");
+	else
+		a = m->answer(q, number);
+	out = socketmap_reply(a.status, a.value, a.value != NULL ? strlen(a.value) : 0, size);
+	if (out == NULL) {
+		notice(q, "an answer cannot be sent: line break in it, too long or empty");
+		out = socketmap_reply(SOCKETMAP_NOTFOUND, NULL, 0, size);
+	}
+	free(a.value);
+	return out;
+}

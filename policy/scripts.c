@@ -1,0 +1,177 @@
+/* scripts.c - see scripts.h. */
+#include "policy/scripts.h"
+
+#include "common/list.h"
+#include "common/log.h"
+#include "lua-bindings/luaout.h"
+#include "lua-bindings/script_set.h"
+
+#include <event2/event.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#define KEPT_NAME "policy"
+
+struct scripts {
+	const char *path;
+	const struct config_overrides *overrides;
+	void (*reloaded)(void);
+	struct event *done;
+	int done_fd;
+	bool running, again;
+	pthread_t thread;
+
+	/* of the thread until it has written to done_fd */
+	struct config *config;
+	struct script_set *set; /* NULL: failed */
+	char error[1024];
+};
+
+static void keep(const struct script_set *set)
+{
+	char why[512];
+
+	if (!script_set_keep(set, KEPT_NAME, why, sizeof why))
+		log_warn(NULL, "%s", why);
+}
+
+int scripts_load_first(struct config *cfg)
+{
+	char error[1024], kept[1024];
+	struct script_set *set;
+
+	luaout_configure(cfg);
+	set = script_set_load(cfg, error, sizeof error);
+	if (set != NULL) {
+		keep(set);
+		script_set_publish(set);
+		return 0;
+	}
+	log_error(NULL, "scripts not loaded: %s", error);
+	set = script_set_load_kept(cfg, KEPT_NAME, kept, sizeof kept);
+	if (set == NULL) {
+		log_error(NULL, "there is no earlier set of scripts to fall back to; correct the "
+				"script and start again");
+		return EX_CONFIG;
+	}
+	log_error(NULL,
+	    "RUNNING THE LAST GOOD SCRIPTS from %s until the error is corrected and the daemon "
+	    "reloaded",
+	    cfg->state_dir);
+	script_set_publish(set);
+	return 0;
+}
+
+/* ---- reloading ---- */
+
+static void *load(void *arg)
+{
+	struct scripts *s = arg;
+	uint64_t one = 1;
+
+	s->config = config_load(s->path, s->overrides, s->error, sizeof s->error);
+	if (s->config != NULL)
+		s->set = script_set_load(s->config, s->error, sizeof s->error);
+	if (s->set != NULL)
+		keep(s->set);
+	if (write(s->done_fd, &one, sizeof one) != sizeof one)
+		log_bug(NULL, "the loop cannot be woken: %s", strerror(errno));
+	return NULL;
+}
+
+static void put_in_force(struct scripts *s)
+{
+	if (s->set == NULL) {
+		log_error(
+		    NULL, "reload failed, the scripts and settings in force stay: %s", s->error);
+	} else {
+		luaout_configure(s->config);
+		log_info(NULL,
+		    "scripts and settings reloaded: generation %u; requests in progress keep "
+		    "theirs",
+		    script_set_generation(s->set));
+		script_set_publish(s->set);
+	}
+	s->set = NULL;
+	config_unref(s->config);
+	s->config = NULL;
+}
+
+static void on_done(evutil_socket_t fd, short what, void *arg)
+{
+	struct scripts *s = arg;
+	uint64_t count;
+
+	(void)what;
+	if (read(fd, &count, sizeof count) != sizeof count)
+		return;
+	pthread_join(s->thread, NULL);
+	s->running = false;
+	put_in_force(s);
+	if (s->again) {
+		s->again = false;
+		scripts_reload(s);
+	} else {
+		s->reloaded();
+	}
+}
+
+void scripts_reload(struct scripts *s)
+{
+	sigset_t all, before;
+	int rc;
+
+	if (s->running) {
+		s->again = true;
+		return;
+	}
+	sigfillset(&all); /* signals are the loop's */
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	rc = pthread_create(&s->thread, NULL, load, s);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	s->running = rc == 0;
+	if (rc != 0) {
+		log_error(NULL, "reload failed, no thread for it: %s", strerror(rc));
+		s->reloaded();
+	}
+}
+
+struct scripts *scripts_new(struct event_base *base, const char *path,
+    const struct config_overrides *overrides, void (*reloaded)(void))
+{
+	struct scripts *s = xcalloc(1, sizeof *s);
+
+	s->path = path;
+	s->overrides = overrides;
+	s->reloaded = reloaded;
+	s->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (s->done_fd >= 0)
+		s->done = event_new(base, s->done_fd, EV_READ | EV_PERSIST, on_done, s);
+	if (s->done == NULL || event_add(s->done, NULL) != 0) {
+		scripts_free(s);
+		return NULL;
+	}
+	return s;
+}
+
+void scripts_free(struct scripts *s)
+{
+	if (s == NULL)
+		return;
+	if (s->running)
+		pthread_join(s->thread, NULL);
+	script_set_unref(s->set);
+	config_unref(s->config);
+	if (s->done != NULL)
+		event_free(s->done);
+	if (s->done_fd >= 0)
+		close(s->done_fd);
+	free(s);
+}
