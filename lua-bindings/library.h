@@ -32,6 +32,7 @@ extern const struct library library_coroutine;
 extern const struct library library_debug;
 extern const struct library library_io;
 extern const struct library library_load;
+extern const struct library library_mailhooks;
 extern const struct library library_match;
 extern const struct library library_math;
 extern const struct library library_os;
@@ -42,6 +43,7 @@ extern const struct library library_utf8;
 extern const struct library library_vpop3_bytes;
 extern const struct library library_vpop3_settings;
 extern const struct library library_vpop3net_dns;
+extern const struct library library_vpop3net_http;
 extern const struct library library_vpop3_message;
 
 /* Stock functions that ours build on: accounted for before or after, or with other arguments. They

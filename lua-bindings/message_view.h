@@ -9,12 +9,14 @@
 
 #include <lua.h>
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct message_view {
 	const struct message *message;
 	struct mime *mime; /* NULL: not parsed, nobody can see it */
 	uint64_t position; /* of GetMessageLine() */
+	bool *removed;	   /* for each header field: mailhooks.remove_header() was called */
 };
 
 /* The structure and the attachments as the tables that ProcessMessage() gets. mime may be NULL. */

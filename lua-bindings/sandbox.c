@@ -38,7 +38,9 @@ static const struct library *const libraries[] = {
     &library_vpop3_bytes,
     &library_vpop3_settings,
     &library_vpop3net_dns,
+    &library_vpop3net_http,
     &library_vpop3_message,
+    &library_mailhooks,
 };
 
 #define LIBRARIES (sizeof libraries / sizeof *libraries)

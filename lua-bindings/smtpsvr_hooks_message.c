@@ -303,7 +303,7 @@ bool hook_process_message(struct smtpsvr *s, const char *subject, struct actions
 	    .actions = actions,
 	    .reply = reply};
 
-	struct message_view view = {.message = s->message};
+	struct message_view view = {.message = s->message, .removed = actions->removed};
 	bool done;
 
 	*reply = (struct hook_reply){0};

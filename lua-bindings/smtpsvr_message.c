@@ -336,12 +336,14 @@ static void process_message(struct smtpsvr *s, struct verdict *v)
 	char *subject = message_header_unfolded(s->message, "Subject");
 
 	actions.reason = xstrdup("");
+	actions.removed = xcalloc(message_header_count(s->message), sizeof(bool));
 	if (hook_process_message(s, subject != NULL ? subject : "", &actions, &h, v)) {
 		outcome_actions(s, &actions, &h, v);
 		reply_free(&h.reply);
 	}
 	free(subject);
 	free(actions.reason);
+	free(actions.removed);
 	strlist_clear(&actions.recipients);
 	strlist_clear(&actions.header_modifiers);
 }

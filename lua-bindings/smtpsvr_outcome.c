@@ -103,11 +103,41 @@ static bool same_name(const char *a, const char *b)
 	return n == strcspn(b, ": \t") && strncasecmp(a, b, n) == 0;
 }
 
-static void modify_headers(struct smtpsvr *s, struct verdict *v, const struct strlist *lines)
+static bool is_modified(const struct strlist *fields, const char *name)
+{
+	for (size_t i = 0; i < fields->n; i++)
+		if (same_name(fields->v[i], name))
+			return true;
+	return false;
+}
+
+/* The fields a script removed one by one; a HeaderModifier for the name says all there is to say.
+ * The last one goes first, so that the numbers of the others stay right on both MTAs (R7). */
+static void remove_headers(
+    struct smtpsvr *s, struct verdict *v, const bool *removed, const struct strlist *modifiers)
+{
+	const char *why;
+
+	for (size_t i = message_header_count(s->message); i-- > 0;) {
+		const char *name = message_header_field(s->message, i)->name;
+		int number = 1;
+
+		if (!removed[i] || is_modified(modifiers, name))
+			continue;
+		for (size_t k = 0; k < i; k++)
+			number += strcasecmp(message_header_field(s->message, k)->name, name) == 0;
+		if (!verdict_header(v, HEADER_DELETE, name, number, NULL, &why))
+			refused_line(s, name, why);
+	}
+}
+
+static void modify_headers(
+    struct smtpsvr *s, struct verdict *v, const struct strlist *lines, const bool *removed)
 {
 	struct strlist fields = STRLIST_INIT;
 
 	join_folds(lines, &fields);
+	remove_headers(s, v, removed, &fields);
 	if (fields.n > LIMIT_HEADER_CHANGES)
 		log_warn(s->id, "only the first %d of %zu HeaderModifiers are used",
 		    LIMIT_HEADER_CHANGES, fields.n);
@@ -212,7 +242,7 @@ void outcome_actions(struct smtpsvr *s, struct actions *a, struct hook_reply *h,
 	}
 	if (!a->original || a->recipients.n > 0)
 		route(s, v, a->original, &a->recipients);
-	modify_headers(s, v, &a->header_modifiers);
+	modify_headers(s, v, &a->header_modifiers, a->removed);
 }
 
 /* ---- ESMTP parameters ---- */

@@ -124,6 +124,7 @@ struct actions { /* the table of ProcessMessage() */
 	bool original, delete, ignore;
 	char *reason;
 	struct strlist recipients, header_modifiers;
+	bool *removed; /* header fields to remove, by their number in the message */
 };
 bool hook_process_message(struct smtpsvr *, const char *subject, struct actions *,
     struct hook_reply *, struct verdict *v);

@@ -101,3 +101,42 @@ def test_broken_structure_never_stops_mail(mta, milter, body):
         pytest.skip("Sendmail refuses NUL itself")
     assert mta.send(SENDER, BOB, raw).code == 250
     assert "exact\t1\tfalse" not in milter.out() and milter.errors() == ""
+
+
+@pytest.mark.parametrize("copies", [1, 2, 7, 20])
+def test_forged_authentication_results_are_removed(mta, milter, copies):
+    """R7: every forged copy goes, whatever their number; those of other hosts stay in place."""
+    milter.start('''
+        function ProcessMessage(f, s, r, actions)
+            print("all", #mailhooks.headers("authentication-results"))
+            print("removed", mailhooks.remove_auth_results("mail.test"))
+            actions.HeaderModifiers = {"X-Seen: 1"}
+            return actions
+        end
+    ''')
+    forged = "".join(f"Authentication-Results: mail.test; spf=pass n={n}\nX-Between: {n}\n"
+                     f"authentication-results: other.test (mail.test); dkim=fail n={n}\n"
+                     for n in range(copies))
+    message = f"From: ann@sender.test\n{forged}Subject: forged\n\nbody\n"
+    assert mta.send(SENDER, BOB, message).code == 250
+    d = mta.wait_delivery()
+    left = d.header("Authentication-Results")
+    assert len(left) == copies and all(v.startswith("other.test") for v in left)
+    assert len(d.header("X-Between")) == copies and d.header("X-Seen") == ["1"]
+    printed(milter, f"all\t{2 * copies}", f"removed\t{copies}")
+
+
+def test_single_header_fields_can_be_removed(mta, milter):
+    """R7: all instances are seen with their numbers, and each can be removed."""
+    milter.start('''
+        function ProcessMessage()
+            for _, h in ipairs(mailhooks.headers("x-many")) do
+                if h.value == "2" or h.value == "4" then mailhooks.remove_header(h.index) end
+            end
+            print(mailhooks.remove_header(999), #mailhooks.headers() > 5)
+        end
+    ''')
+    many = "".join(f"X-Many: {n}\n" for n in range(1, 6))
+    assert mta.send(SENDER, BOB, f"From: ann@sender.test\n{many}Subject: s\n\nbody\n").code == 250
+    assert mta.wait_delivery().header("X-Many") == ["1", "3", "5"]
+    printed(milter, "false\ttrue")
