@@ -166,13 +166,18 @@ static sfsistat on_data(SMFICTX *ctx)
 {
 	struct session *s = of(ctx);
 	struct verdict v;
+	sfsistat r;
 
 	if (s == NULL || s->smtp == NULL)
 		return SMFIS_CONTINUE;
 	note_queue_id(ctx, s);
 	verdict_init(&v);
 	smtpsvr_data(s->smtp, &v);
-	return answer(ctx, s, STAGE_DATA, &v);
+	r = answer(ctx, s, STAGE_DATA, &v);
+	if (r != SMFIS_CONTINUE && r != SMFIS_NOREPLY)
+		session_end_message(
+		    s); /* libmilter forgets it too: no abort will come (observed) */
+	return r;
 }
 
 static sfsistat on_header(SMFICTX *ctx, char *name, char *value)
