@@ -217,8 +217,9 @@ class Session:
         self.helo, self.secure = "", None
         self.mail_line, self.rcpt_lines = None, []
 
-    async def say(self, verb, line, default):
-        """Answers with the scripted reply or the default; returns whether it was a yes."""
+    async def say(self, verb, line, default, on_yes=None):
+        """Answers with the scripted reply or the default; returns whether it was a yes. on_yes is
+        called before a yes goes out: what the peer knows to be done is done."""
         reply = self.sink.scripted(self.host, verb, line)
         if reply is HANG:
             self.sink.hanging.append(self.sink.loop.create_future())
@@ -226,6 +227,8 @@ class Session:
         if reply in (DROP, HANG):
             raise Dropped()
         reply = reply or default
+        if on_yes and reply[0] in "23":
+            on_yes()
         self.writer.write(reply.replace("\n", "\r\n").encode() + b"\r\n")
         await self.writer.drain()
         return reply[0] in "23"
@@ -292,8 +295,8 @@ class Session:
         delivery = Delivery(self.host, self.port, self.helo, self.mail_line, self.rcpt_lines, data,
                             self.secure, time.monotonic())
         self.mail_line, self.rcpt_lines = None, []
-        if await self.say(".", data.decode("utf-8", "replace"), "250 2.0.0 kept"):
-            self.sink.keep(delivery)
+        await self.say(".", data.decode("utf-8", "replace"), "250 2.0.0 kept",
+                       lambda: self.sink.keep(delivery))
 
     async def on_rset(self, line):
         self.mail_line, self.rcpt_lines = None, []
