@@ -107,6 +107,13 @@ struct config {
 		struct strlist servers;
 		int breaker_failures, breaker_ms;
 	} dns;
+
+	struct { /* what scripts fetch */
+		int timeout_ms;
+		size_t body_bytes; /* of one page; longer ones are cut */
+		bool allow_private;
+		char *ca_file; /* PEM, "" = those of the system */
+	} http;
 };
 
 struct config_overrides { /* the -o arguments in order, "section.name=value" */

@@ -318,12 +318,19 @@ const struct setting config_settings[] = {
 	RANGE(0, 1000000), .reason = "0 means never to skip the servers"},
     {"dns", "breaker_ms", SETTING_INT, AT(dns.breaker_ms), .preset = "10000", RANGE(0, 3600000),
 	.reason = "an hour is the most"},
+
+    {"http", "timeout_ms", SETTING_INT, AT(http.timeout_ms), .preset = "5000", RANGE(1, 28000),
+	.reason = MTA_WAITS},
+    {"http", "max_kb", SETTING_SIZE, AT(http.body_bytes), .preset = "1024", RANGE(1, 65536),
+	.scale = 1024, .reason = "a page is kept in memory"},
+    {"http", "allow_private", SETTING_BOOL, AT(http.allow_private), .preset = "false"},
+    {"http", "ca_file", SETTING_PATH, AT(http.ca_file), .preset = "", .optional = true},
 };
 
 const size_t config_nsettings = sizeof config_settings / sizeof *config_settings;
 
-const char *const config_sections[] = {"log", "lua", "milter", "policy", "socketmap",
-    CONFIG_SERVICE, "rbl", "dns", NULL};
+const char *const config_sections[] = {
+    "log", "lua", "milter", "policy", "socketmap", CONFIG_SERVICE, "rbl", "dns", "http", NULL};
 
 const struct setting *config_setting(const char *section, const char *name)
 {

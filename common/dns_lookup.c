@@ -5,15 +5,13 @@
 #include "common/breaker.h"
 #include "common/clock.h"
 #include "common/dns_channels.h"
+#include "common/dns_known.h"
 #include "common/dns_name.h"
 #include "common/limits.h"
-#include "common/log.h"
 
 #include <ares.h>
 
 #include <arpa/nameser.h>
-#include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
 bool dns_lookup_valid(const char *name, int type)
@@ -21,88 +19,6 @@ bool dns_lookup_valid(const char *name, int type)
 	/* RFC 6895 3.1: 41 is no question, 249 to 254 are about transactions and transfers */
 	return type >= 1 && type <= UINT16_MAX && type != ns_t_opt && (type < 249 || type > 254) &&
 	       dns_name_valid(name);
-}
-
-/* ---- servers ---- */
-
-struct server { /* or, with an empty name, a resolv.conf */
-	char *name, *resolv_conf;
-	struct dns_channels *channels;
-	struct breaker breaker;
-	bool temporary; /* there was no room to remember it */
-};
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the list and all breakers */
-static struct server *known[LIMIT_DNS_KNOWN_SERVERS];
-static size_t nknown;
-
-static void server_free(struct server *s)
-{
-	dns_channels_free(s->channels);
-	free(s->name);
-	free(s->resolv_conf);
-	free(s);
-}
-
-static struct server *server_new(
-    const struct dns_options *options, const char *name, char *why, size_t size)
-{
-	struct dns_options one = {.every_answer = true, .resolv_conf = options->resolv_conf};
-	struct server *s = xcalloc(1, sizeof *s);
-
-	if (name[0] != '\0')
-		strlist_add(&one.servers, name);
-	s->channels = dns_channels_new(&one, why, size);
-	strlist_clear(&one.servers);
-	s->name = xstrdup(name);
-	s->resolv_conf = options->resolv_conf != NULL ? xstrdup(options->resolv_conf) : NULL;
-	if (s->channels != NULL)
-		return s;
-	server_free(s);
-	return NULL;
-}
-
-static bool same_text(const char *a, const char *b)
-{
-	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
-static struct server *find(const struct dns_options *options, const char *name)
-{
-	for (size_t i = 0; i < nknown; i++)
-		if (strcmp(known[i]->name, name) == 0 &&
-		    (name[0] != '\0' || same_text(known[i]->resolv_conf, options->resolv_conf)))
-			return known[i];
-	return NULL;
-}
-
-/* name "": resolv.conf. NULL: why is set. */
-static struct server *server_get(
-    const struct dns_options *options, const char *name, char *why, size_t size)
-{
-	struct server *s;
-
-	pthread_mutex_lock(&lock);
-	s = find(options, name);
-	if (s == NULL) { /* made under the lock: it is quick, and rare */
-		s = server_new(options, name, why, size);
-		if (s != NULL && nknown < LIMIT_DNS_KNOWN_SERVERS)
-			known[nknown++] = s;
-		else if (s != NULL)
-			s->temporary = true;
-	}
-	if (s != NULL) { /* as the configuration has them now */
-		s->breaker.limit = options->breaker_failures;
-		s->breaker.open_ms = options->breaker_ms;
-	}
-	pthread_mutex_unlock(&lock);
-	return s;
-}
-
-static void server_put(struct server *s)
-{
-	if (s->temporary)
-		server_free(s);
 }
 
 /* ---- one question to one server ---- */
@@ -162,34 +78,23 @@ static enum breaker_outcome put(
 								      : BREAKER_FAILED;
 }
 
-static bool server_allows(struct server *s, bool *probe)
+/* The server, or with NULL those of resolv.conf. */
+static struct dns_known *get_one(
+    const struct dns_options *options, const char *server, char *why, size_t size)
 {
-	bool allowed;
+	struct dns_options one = *options;
+	struct dns_known *known;
 
-	pthread_mutex_lock(&lock);
-	allowed = breaker_allows(&s->breaker, clock_ms());
-	*probe = s->breaker.failures > 0;
-	pthread_mutex_unlock(&lock);
-	return allowed;
+	one.servers = (struct strlist)STRLIST_INIT;
+	one.every_answer = true;
+	if (server != NULL)
+		strlist_add(&one.servers, server);
+	known = dns_known_get(&one, why, size);
+	strlist_clear(&one.servers);
+	return known;
 }
 
-static void server_report(struct server *s, enum breaker_outcome outcome)
-{
-	enum breaker_event event;
-
-	pthread_mutex_lock(&lock);
-	event = breaker_report(&s->breaker, outcome, clock_ms());
-	pthread_mutex_unlock(&lock);
-	if (event == BREAKER_OPENED)
-		log_error(NULL,
-		    "dns: no answer from %s, which a script asked %u times: now asked once in %u s "
-		    "only",
-		    s->name, s->breaker.limit, (s->breaker.open_ms + 999) / 1000);
-	else if (event == BREAKER_CLOSED)
-		log_info(NULL, "dns: answers again from %s", s->name);
-}
-
-static void ask_server(struct server *s, struct question *q, int64_t deadline)
+static void ask_server(struct dns_known *s, struct question *q, int64_t deadline)
 {
 	enum breaker_outcome outcome = BREAKER_NO_EVIDENCE;
 	int64_t left = deadline - clock_ms();
@@ -197,15 +102,15 @@ static void ask_server(struct server *s, struct question *q, int64_t deadline)
 	bool probe;
 
 	q->out->code = DNS_CODE_NOT_ASKED;
-	if (left <= 0 || !server_allows(s, &probe))
+	if (left <= 0 || !dns_known_allows(s, &probe))
 		return;
-	channel = dns_channels_take(s->channels, (int)left);
+	channel = dns_channels_take(dns_known_channels(s), (int)left);
 	if (channel != NULL) {
 		q->out->code = DNS_CODE_NO_ANSWER;
 		outcome = put(q, channel, deadline, probe);
-		dns_channels_give(s->channels, channel);
+		dns_channels_give(dns_known_channels(s), channel);
 	}
-	server_report(s, outcome);
+	dns_known_report(s, outcome);
 }
 
 /* ---- all servers ---- */
@@ -224,12 +129,12 @@ static bool ask_all(const struct dns_options *options, const struct strlist *ser
 	for (size_t i = 0; i < servers->n; i++) {
 		int64_t now = clock_ms(), share = (deadline - now) / (int64_t)(servers->n - i);
 		struct question each = *q;
-		struct server *s = server_get(options, servers->v[i], why, size);
+		struct dns_known *s = get_one(options, servers->v[i], why, size);
 
 		if (s == NULL)
 			return false;
 		ask_server(s, &each, now + share);
-		server_put(s);
+		dns_known_put(s);
 		if (responded(q->out))
 			return true;
 		if (q->out->code != DNS_CODE_NOT_ASKED)
@@ -242,12 +147,12 @@ static bool ask_all(const struct dns_options *options, const struct strlist *ser
 static bool list_resolv_conf(
     const struct dns_options *options, struct strlist *out, char *why, size_t size)
 {
-	struct server *s = server_get(options, "", why, size);
+	struct dns_known *s = get_one(options, NULL, why, size);
 
 	if (s == NULL)
 		return false;
-	dns_channels_list(s->channels, out);
-	server_put(s);
+	dns_channels_list(dns_known_channels(s), out);
+	dns_known_put(s);
 	return true;
 }
 

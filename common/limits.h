@@ -40,6 +40,14 @@
 #define LIMIT_DNS_RECORDS 512		 /* in the answer section of one message */
 #define LIMIT_DNS_CHAIN 10		 /* CNAME records followed in one answer */
 #define LIMIT_DNS_KNOWN_SERVERS 32	 /* whose channels and health are remembered for scripts */
+
+/* HTTP and WHOIS, for scripts */
+#define LIMIT_HTTP_URL_BYTES 8000	 /* RFC 9110 4.1 wants this much supported */
+#define LIMIT_HTTP_REDIRECTS 5		 /* followed for one page */
+#define LIMIT_HTTP_ADDRESSES 8		 /* of one host that are tried */
+#define LIMIT_HTTP_HEADER_BYTES 65536	 /* of one answer */
+#define LIMIT_HTTP_LINES 100000		 /* of one body, as a list */
+
 #define LIMIT_DNS_IDLE_CHANNELS 16	 /* c-ares channels kept for reuse, some 120 KiB each */
 #define LIMIT_RBL_CACHE_ENTRIES 100000	 /* about 100 bytes each */
 #define LIMIT_RBL_TTL_SECONDS 86400	 /* longer TTLs are cut to a day */

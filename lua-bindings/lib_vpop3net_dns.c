@@ -14,10 +14,6 @@
 
 #define USAGE "VPOP3Net.GetDNSRecords(domain, type [, servers])"
 
-/* what -o or a file would set; for a state without a configuration */
-#define BREAKER_FAILURES 5
-#define BREAKER_MS 10000
-
 struct lookup {
 	struct dns_options options;
 	struct dns_records records;
@@ -34,9 +30,11 @@ static void clear(void *arg)
 /* Addresses with semicolons between them; none means those of the configuration. */
 static void l_take_servers(lua_State *L, struct dns_options *o)
 {
-	const struct config *cfg = wait_config(L);
 	const char *list = luaL_optstring(L, 3, "");
 
+	wait_dns_options(L, o);
+	if (list[strspn(list, "; \t")] != '\0')
+		strlist_clear(&o->servers);
 	while (*list != '\0') {
 		size_t n = strcspn(list, "; \t");
 
@@ -44,10 +42,6 @@ static void l_take_servers(lua_State *L, struct dns_options *o)
 			strlist_addn(&o->servers, list, n);
 		list += n + (list[n] != '\0');
 	}
-	o->breaker_failures = cfg != NULL ? (unsigned)cfg->dns.breaker_failures : BREAKER_FAILURES;
-	o->breaker_ms = cfg != NULL ? (unsigned)cfg->dns.breaker_ms : BREAKER_MS;
-	if (o->servers.n == 0 && cfg != NULL)
-		strlist_copy(&o->servers, &cfg->dns.servers);
 }
 
 /* ---- results ---- */

@@ -4,19 +4,12 @@
  * script to act on "no answer". Between waiting_enter() and waiting_leave() nothing may raise. */
 #pragma once
 
+#include "common/dns.h"
 #include "lua-bindings/runtime.h"
 
-static inline int wait_ms(lua_State *L)
-{
-	int left = runtime_left_ms(runtime_of(L));
-
-	return left - left / 8;
-}
-
+/* Milliseconds. */
+int wait_ms(lua_State *L);
 /* The configuration of the life; NULL in a state without scripts. */
-static inline const struct config *wait_config(lua_State *L)
-{
-	const struct script_set *set = runtime_set(runtime_of(L));
-
-	return set != NULL ? script_set_config(set) : NULL;
-}
+const struct config *wait_config(lua_State *L);
+/* Its servers and breaker, or the defaults. options->servers is a copy. */
+void wait_dns_options(lua_State *L, struct dns_options *options);
