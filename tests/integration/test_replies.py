@@ -424,19 +424,6 @@ def test_other_commands(mta, milter, hook, command):
         assert (reply.code, reply.enhanced, said(reply)) == (550, "5.7.9", ["100% sure", "no"])
 
 
-@pytest.mark.parametrize("mta", ["sendmail"], indirect=True)
-def test_unknown_commands_that_sendmail_keeps_to_itself(mta, milter):
-    """Once a message has ended it asks a milter about unknown commands within transactions only."""
-    milter.start('function DoUnrecognised(line) return "502 5.5.1 ours" end')
-    with mta.client() as c:
-        seen = [c.command("FOO").code]
-        assert c.send(SENDER, BOB, MESSAGE).code == 250
-        seen.append(c.command("FOO").code)
-        c.mail(SENDER)
-        seen.append(c.command("FOO").code)
-    assert seen == [502, 500, 502]
-
-
 # after a refusal
 
 @pytest.mark.parametrize("hook", PLACES)
