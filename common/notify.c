@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 void notify(const char *state)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
+	const struct timeval patience = {.tv_sec = 1};
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
 	char message[128];
 	struct timespec now;
@@ -31,6 +33,8 @@ void notify(const char *state)
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return;
+	/* whoever listens may be too busy to; that must not stop us */
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
 	if (sendto(fd, message, strlen(message), MSG_NOSIGNAL, (struct sockaddr *)&to,
 		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + n)) < 0)
 		perror("NOTIFY_SOCKET");

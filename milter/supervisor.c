@@ -228,6 +228,7 @@ static int take_signal(int fd, const struct config *cfg, void (*ready)(void))
 
 static void watchdog(int64_t now)
 {
+	static int64_t told_ms;
 	int64_t interval = notify_watchdog_ms();
 	bool all_alive = true;
 
@@ -242,8 +243,10 @@ static void watchdog(int64_t now)
 		}
 		all_alive &= now - w->heard_ms < interval;
 	}
-	if (all_alive)
+	if (all_alive && now - told_ms >= interval / 4) {
 		notify("WATCHDOG=1");
+		told_ms = now;
+	}
 }
 
 static void tick(const sigset_t *signals)

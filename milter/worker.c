@@ -34,6 +34,7 @@
 static const struct worker_options *options;
 static const char *address;
 static int control;
+static bool listening; /* the socket at address is ours */
 
 void worker_configure(const struct worker_options *o)
 {
@@ -123,7 +124,7 @@ static void remove_socket(void)
 {
 	const char *path = lock_socket_path(address);
 
-	if (path != NULL)
+	if (listening && path != NULL)
 		unlink(path);
 }
 
@@ -216,6 +217,7 @@ static bool open_socket(const struct identity *id, char *error, size_t size)
 		    errno != 0 ? strerror(errno) : "not an address libmilter understands");
 		return false;
 	}
+	listening = true;
 	return path == NULL || privileges_own(path, id, cfg->milter.socket_owner,
 				   cfg->milter.socket_group, cfg->milter.socket_mode, error, size);
 }
