@@ -111,12 +111,15 @@ static void attend(ares_channel channel, int64_t until)
 	const struct timeval *wait;
 	nfds_t n = 0;
 
-	for (int i = 0; i < ARES_GETSOCK_MAXNUM; i++) {
-		short events = (short)((ARES_GETSOCK_READABLE(mask, i) ? POLLIN : 0) |
-				       (ARES_GETSOCK_WRITABLE(mask, i) ? POLLOUT : 0));
+	for (int i = 0; i < ARES_GETSOCK_MAXNUM; i++) { /* c-ares's macros shift into the sign */
+		unsigned readable = (unsigned)mask >> i & 1;
+		unsigned writable = (unsigned)mask >> (i + ARES_GETSOCK_MAXNUM) & 1;
 
-		if (events != 0)
-			p[n++] = (struct pollfd){.fd = fds[i], .events = events};
+		if (readable || writable)
+			p[n++] = (struct pollfd){
+			    .fd = fds[i],
+			    .events = (short)((readable ? POLLIN : 0) | (writable ? POLLOUT : 0)),
+			};
 	}
 	wait = ares_timeout(channel, &most, &next);
 	if (poll(p, n, (int)(wait->tv_sec * 1000 + wait->tv_usec / 1000 + 1)) <= 0)

@@ -11,6 +11,7 @@
 #include "common/redis_router.h"
 #include "common/redis_slot.h"
 #include "common/store.h"
+#include "common/turn.h"
 
 #include <hiredis/hiredis.h>
 
@@ -32,9 +33,9 @@ struct cluster {
 	const struct redis_url *url;
 	const struct redis_login *login;
 	struct store_options options;
-	struct map *seeds;	    /* the servers of the URL; never changes */
-	pthread_mutex_t refreshing; /* one thread reads the map, the others wait for it */
-	pthread_mutex_t lock;	    /* of what follows */
+	struct map *seeds;	/* the servers of the URL; never changes */
+	struct turn refreshing; /* one thread reads the map, the others wait for it */
+	pthread_mutex_t lock;	/* of what follows */
 	struct map *map;
 	bool stale;
 	int64_t refreshed;
@@ -213,14 +214,11 @@ static bool must_refresh(struct cluster *c, bool claim)
 
 static void refresh_if_stale(struct cluster *c, int64_t until, struct redis_failure *f)
 {
-	struct timespec end = {.tv_sec = until / 1000, .tv_nsec = until % 1000 * 1000000};
-
-	if (!must_refresh(c, false) ||
-	    pthread_mutex_clocklock(&c->refreshing, CLOCK_MONOTONIC, &end) != 0)
+	if (!must_refresh(c, false) || !turn_take(&c->refreshing, until))
 		return;
 	if (must_refresh(c, true)) /* nobody did while we waited */
 		refresh(c, until, f);
-	pthread_mutex_unlock(&c->refreshing);
+	turn_give(&c->refreshing);
 }
 
 static struct redis_node *owner(struct cluster *c, unsigned slot)
@@ -293,7 +291,7 @@ static void cluster_close(struct redis_topology *t)
 		map_free(c->map);
 	map_free(c->seeds);
 	pthread_mutex_destroy(&c->lock);
-	pthread_mutex_destroy(&c->refreshing);
+	turn_destroy(&c->refreshing);
 	free(c);
 }
 
@@ -319,7 +317,7 @@ struct redis_topology *redis_cluster_new(
 		map_add(
 		    c->seeds, redis_node_new(u->hosts[i].name, u->hosts[i].port, NULL, login, o));
 	c->refreshed = clock_ms() - REFRESH_EVERY_MS;
-	pthread_mutex_init(&c->refreshing, NULL);
+	turn_init(&c->refreshing);
 	pthread_mutex_init(&c->lock, NULL);
 	return &c->topology;
 }

@@ -23,6 +23,7 @@
 struct redis_conn {
 	int fd;
 	struct redis_tls_session *tls;
+	bool used;
 	redisReader *reader;
 #if HIREDIS_MAJOR < 1
 	redisReplyObjectFunctions functions; /* hiredis's, with our bound on arrays */
@@ -161,7 +162,7 @@ static int send_command(struct redis_conn *c, const struct redis_command *comman
 
 static redisReply *read_reply(struct redis_conn *c, int64_t until, struct redis_failure *f)
 {
-	char buf[16384];
+	char buf[65536];
 	size_t total = 0;
 	void *reply = NULL;
 
@@ -170,6 +171,10 @@ static redisReply *read_reply(struct redis_conn *c, int64_t until, struct redis_
 
 		if (n < 0)
 			return NULL;
+		if (clock_ms() >= until) { /* a server that talks without end never lets us wait */
+			redis_failure_set(f, REDIS_FAULT_TIMEOUT, "no end of the reply in time");
+			return NULL;
+		}
 		total += (size_t)n;
 		if (total > LIMIT_REDIS_REPLY_BYTES) {
 			redis_failure_set(f, REDIS_FAULT_PROTOCOL, "reply above %u bytes",
@@ -192,6 +197,7 @@ struct redisReply *redis_conn_call(struct redis_conn *c, const struct redis_comm
 {
 	redisReply *reply;
 
+	c->used = true;
 	if (send_command(c, command, until, f) < 0)
 		return NULL;
 	reply = read_reply(c, until, f);
@@ -207,6 +213,8 @@ bool redis_conn_quiet(struct redis_conn *c)
 {
 	struct pollfd p = {.fd = c->fd, .events = POLLIN | POLLRDHUP};
 
+	if (!c->used)
+		return true;
 	return poll(&p, 1, 0) == 0 && (c->tls == NULL || !redis_tls_pending(c->tls));
 }
 

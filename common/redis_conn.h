@@ -48,7 +48,8 @@ void redis_conn_close(struct redis_conn *); /* NULL is fine */
  * NULL with the failure set. */
 struct redisReply *redis_conn_call(
     struct redis_conn *, const struct redis_command *, int64_t until, struct redis_failure *);
-/* False if the server has closed, or sent what nobody asked for. Does not wait. */
+/* False if the server has closed since the last call, or sent what nobody asked for. Does not wait.
+ */
 bool redis_conn_quiet(struct redis_conn *);
 
 void redis_failure_set(struct redis_failure *, enum redis_fault, const char *fmt, ...)

@@ -5,10 +5,10 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/store.h"
+#include "common/turn.h"
 
 #include <hiredis/hiredis.h>
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -35,7 +35,6 @@ struct redis_node *redis_node_new(const char *host, uint16_t port, const char *s
     const struct redis_login *login, const struct store_options *o)
 {
 	struct redis_node *n = xcalloc(1, sizeof *n);
-	pthread_condattr_t attr;
 
 	atomic_store(&n->refs, 1);
 	n->port = port;
@@ -50,10 +49,7 @@ struct redis_node *redis_node_new(const char *host, uint16_t port, const char *s
 		n->name = xstrdup(socket);
 	}
 	pthread_mutex_init(&n->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&n->returned, &attr);
-	pthread_condattr_destroy(&attr);
+	turn_condition(&n->returned);
 	return n;
 }
 
@@ -116,15 +112,14 @@ bool redis_node_is(const struct redis_node *n, const char *host, uint16_t port)
 /* An idle connection, or leave to open one (NULL, *leave), before `until`. */
 static struct redis_conn *take(struct redis_node *n, int64_t until, bool *leave)
 {
-	struct timespec end = {.tv_sec = until / 1000, .tv_nsec = until % 1000 * 1000000};
 	struct redis_conn *conn = NULL;
+	bool time_left = true;
 	struct idle *i;
-	int rc = 0;
 
 	*leave = false;
 	pthread_mutex_lock(&n->lock);
-	while (n->idle == NULL && n->open == n->most && rc != ETIMEDOUT)
-		rc = pthread_cond_timedwait(&n->returned, &n->lock, &end);
+	while (n->idle == NULL && n->open == n->most && time_left)
+		time_left = turn_wait(&n->returned, &n->lock, until);
 	i = n->idle;
 	if (i != NULL) {
 		n->idle = i->next;

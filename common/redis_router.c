@@ -122,13 +122,14 @@ fail:
 	return NULL;
 }
 
-struct redis_router *redis_router_adopt(int fd, const struct store_options *o)
+struct redis_router *redis_router_adopt(const int *fds, size_t n, const struct store_options *o)
 {
 	struct redis_router *r = xcalloc(1, sizeof *r);
 
 	r->url.socket = xstrdup("/nonexistent");
 	r->topology = redis_single_new(&r->url, &r->login, o);
-	redis_node_adopt(((struct single *)r->topology)->node, redis_conn_adopt(fd));
+	while (n-- > 0) /* the one put there last is used first */
+		redis_node_adopt(((struct single *)r->topology)->node, redis_conn_adopt(fds[n]));
 	return r;
 }
 

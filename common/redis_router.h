@@ -51,8 +51,9 @@ struct redis_router;
 /* Nothing is connected yet. NULL: why is set. */
 struct redis_router *redis_router_new(
     const char *url, const struct store_options *, char *why, size_t size);
-/* The router of one connection that is there already; owns fd. For tests. */
-struct redis_router *redis_router_adopt(int fd, const struct store_options *);
+/* A router with n connections that are there already, to be used in this order; owns them. For
+ * tests. */
+struct redis_router *redis_router_adopt(const int *fds, size_t n, const struct store_options *);
 void redis_router_free(struct redis_router *); /* NULL is fine */
 const char *redis_router_name(const struct redis_router *);
 

@@ -9,6 +9,7 @@
 #include "common/redis_node.h"
 #include "common/redis_router.h"
 #include "common/store.h"
+#include "common/turn.h"
 
 #include <hiredis/hiredis.h>
 
@@ -26,9 +27,9 @@ struct sentinel {
 	const struct redis_login *master_login;
 	struct redis_login login; /* to the Sentinels */
 	struct store_options options;
-	pthread_mutex_t asking; /* one thread asks, the others wait for its answer */
-	size_t first;		/* Sentinel that answered last; of the asking thread */
-	pthread_mutex_t lock;	/* of what follows */
+	struct turn asking;   /* one thread asks, the others wait for its answer */
+	size_t first;	      /* Sentinel that answered last; of the asking thread */
+	pthread_mutex_t lock; /* of what follows */
 	struct redis_node *master;
 	bool suspect; /* ask before the next call */
 	int64_t asked;
@@ -169,14 +170,13 @@ static struct redis_node *sentinel_pick(
     struct redis_topology *t, unsigned slot, int64_t until, struct redis_failure *f)
 {
 	struct sentinel *s = (struct sentinel *)t;
-	struct timespec end = {.tv_sec = until / 1000, .tv_nsec = until % 1000 * 1000000};
 	struct redis_node *master = NULL;
 
 	(void)slot;
-	if (must_ask(s) && pthread_mutex_clocklock(&s->asking, CLOCK_MONOTONIC, &end) == 0) {
+	if (must_ask(s) && turn_take(&s->asking, until)) {
 		if (must_ask(s)) /* nobody did while we waited */
 			ask(s, until, f);
-		pthread_mutex_unlock(&s->asking);
+		turn_give(&s->asking);
 	}
 	/* No Sentinel answers, but a master was known: ROLE will tell whether it still is one. */
 	pthread_mutex_lock(&s->lock);
@@ -207,7 +207,7 @@ static void sentinel_close(struct redis_topology *t)
 
 	redis_node_unref(s->master);
 	pthread_mutex_destroy(&s->lock);
-	pthread_mutex_destroy(&s->asking);
+	turn_destroy(&s->asking);
 	free(s);
 }
 
@@ -234,7 +234,7 @@ struct redis_topology *redis_sentinel_new(
 	};
 	s->options = *o;
 	s->breaker = (struct breaker){.limit = o->breaker_failures, .open_ms = o->breaker_ms};
-	pthread_mutex_init(&s->asking, NULL);
+	turn_init(&s->asking);
 	pthread_mutex_init(&s->lock, NULL);
 	return &s->topology;
 }

@@ -1,12 +1,13 @@
 /* sqlite_pool.c - see sqlite_pool.h.
  *
- * Writers of one process queue up at a mutex, which wakes them at once; SQLite's own lock, shared
+ * Writers of one process take turns, which wakes them at once; SQLite's own lock, shared
  * with other processes, can only be polled, and the poll backs off from half a millisecond. */
 #include "common/sqlite_pool.h"
 
 #include "common/clock.h"
 #include "common/sqlite_schema.h"
 #include "common/store_text.h"
+#include "common/turn.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -44,7 +45,7 @@ struct sqlite_pool {
 	pthread_cond_t returned;
 	struct sqlite_conn *idle;
 	unsigned open, most;
-	pthread_mutex_t writer; /* held by the connection that writes */
+	struct turn writer; /* the connection that writes has it */
 };
 
 /* ---- one connection ---- */
@@ -260,22 +261,16 @@ const char *sqlite_column(sqlite3_stmt *stmt, int column)
 
 /* ---- the pool ---- */
 
-static struct timespec deadline(int64_t until)
-{
-	return (struct timespec){.tv_sec = until / 1000, .tv_nsec = until % 1000 * 1000000};
-}
-
 /* An idle connection, or leave to open one (*open), before `until`. */
 static struct sqlite_conn *take(struct sqlite_pool *p, int64_t until, bool *open)
 {
-	struct timespec end = deadline(until);
 	struct sqlite_conn *c = NULL;
-	int rc = 0;
+	bool time_left = true;
 
 	*open = false;
 	pthread_mutex_lock(&p->lock);
-	while (p->idle == NULL && p->open == p->most && rc != ETIMEDOUT)
-		rc = pthread_cond_timedwait(&p->returned, &p->lock, &end);
+	while (p->idle == NULL && p->open == p->most && time_left)
+		time_left = turn_wait(&p->returned, &p->lock, until);
 	if (p->idle != NULL) {
 		c = p->idle;
 		p->idle = c->next;
@@ -338,14 +333,13 @@ struct sqlite_conn *sqlite_pool_read(struct sqlite_pool *p, int64_t until)
 struct sqlite_conn *sqlite_pool_write(struct sqlite_pool *p, int64_t until)
 {
 	static const char sql[] = "BEGIN IMMEDIATE";
-	struct timespec end = deadline(until);
 	struct sqlite_conn *c;
 
-	if (pthread_mutex_clocklock(&p->writer, CLOCK_MONOTONIC, &end) != 0)
+	if (!turn_take(&p->writer, until))
 		return NULL;
 	c = begin(p, until, sql);
 	if (c == NULL)
-		pthread_mutex_unlock(&p->writer);
+		turn_give(&p->writer);
 	else
 		c->writing = true;
 	return c;
@@ -369,7 +363,7 @@ enum store_answer sqlite_pool_end(struct sqlite_conn *c, enum store_answer answe
 	}
 	give(p, c);
 	if (writing)
-		pthread_mutex_unlock(&p->writer);
+		turn_give(&p->writer);
 	return answer;
 }
 
@@ -396,7 +390,7 @@ static void pool_free(struct sqlite_pool *p)
 		p->idle = c->next;
 		conn_close(c);
 	}
-	pthread_mutex_destroy(&p->writer);
+	turn_destroy(&p->writer);
 	pthread_cond_destroy(&p->returned);
 	pthread_mutex_destroy(&p->lock);
 	free(p->path);
@@ -409,7 +403,6 @@ struct sqlite_pool *sqlite_pool_open(
 	int64_t until = clock_ms() + o->open_ms;
 	struct sqlite_pool *p;
 	struct sqlite_conn *c;
-	pthread_condattr_t attr;
 
 	if (path[0] == '\0') {
 		snprintf(why, size, "store: sqlite: without a path; write sqlite:/path/to/file");
@@ -421,11 +414,8 @@ struct sqlite_pool *sqlite_pool_open(
 	p->path = xstrdup(path);
 	p->most = o->connections;
 	pthread_mutex_init(&p->lock, NULL);
-	pthread_mutex_init(&p->writer, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&p->returned, &attr);
-	pthread_condattr_destroy(&attr);
+	turn_init(&p->writer);
+	turn_condition(&p->returned);
 	c = conn_open(p, until, why, size);
 	if (c == NULL)
 		goto fail;

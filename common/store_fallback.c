@@ -13,6 +13,7 @@
 #include "common/store_attempt.h"
 #include "common/store_engine.h"
 #include "common/store_text.h"
+#include "common/turn.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -22,6 +23,7 @@
 #include <sys/random.h>
 
 #define RETRY_MS 1000	    /* how often the thread tries while Redis is away */
+#define MERGE_PASS_MS 60000 /* of the thread at a time */
 #define MERGE_CALL_MS 2000  /* for one call of the thread */
 #define CLOSE_MERGE_MS 2000 /* what closing may spend on bringing the rest home */
 
@@ -30,8 +32,8 @@ struct fallback {
 	struct store_engine *inner;
 	struct store_options options;
 	char nonce[17];
-	pthread_mutex_t merging; /* one merge at a time */
-	pthread_mutex_t lock;	 /* of what follows */
+	struct turn merging;  /* one merge at a time */
+	pthread_mutex_t lock; /* of what follows */
 	pthread_cond_t wake;
 	struct fallback_attempts *attempts;
 	struct fallback_rates *rates;
@@ -111,8 +113,7 @@ static uint64_t waiting_now(struct fallback *f)
 	return n;
 }
 
-/* Until nothing is pending, Redis is away again, or the time is over. Limits first: they let mail
- * through that they should not while they wait. */
+/* Until nothing is pending, Redis is away again, or the time is over. */
 static void merge_all(struct fallback *f, int64_t until)
 {
 	uint64_t before = waiting_now(f), after = before;
@@ -137,19 +138,17 @@ static void *merge_thread(void *arg)
 
 	pthread_mutex_lock(&f->lock);
 	while (!f->stop) {
-		int64_t next = clock_ms() + RETRY_MS;
-		struct timespec end = {.tv_sec = next / 1000, .tv_nsec = next % 1000 * 1000000};
-
 		if (waiting(f) == 0)
 			pthread_cond_wait(&f->wake, &f->lock);
 		else
-			pthread_cond_timedwait(&f->wake, &f->lock, &end);
+			turn_wait(&f->wake, &f->lock, clock_ms() + RETRY_MS);
 		if (f->stop || waiting(f) == 0)
 			continue;
 		pthread_mutex_unlock(&f->lock);
-		pthread_mutex_lock(&f->merging);
-		merge_all(f, clock_ms() + (int64_t)60 * RETRY_MS);
-		pthread_mutex_unlock(&f->merging);
+		if (turn_take(&f->merging, clock_ms() + RETRY_MS)) {
+			merge_all(f, clock_ms() + MERGE_PASS_MS);
+			turn_give(&f->merging);
+		}
 		pthread_mutex_lock(&f->lock);
 	}
 	pthread_mutex_unlock(&f->lock);
@@ -242,13 +241,12 @@ static void fallback_rate(struct store_engine *e, const struct store_rate_reques
 static enum store_answer fallback_merge(struct store_engine *e, int64_t until)
 {
 	struct fallback *f = fallback_of(e);
-	struct timespec end = {.tv_sec = until / 1000, .tv_nsec = until % 1000 * 1000000};
 
 	if (waiting_now(f) == 0)
 		return STORE_FOUND;
-	if (pthread_mutex_clocklock(&f->merging, CLOCK_MONOTONIC, &end) == 0) {
+	if (turn_take(&f->merging, until)) {
 		merge_all(f, until);
-		pthread_mutex_unlock(&f->merging);
+		turn_give(&f->merging);
 	}
 	return waiting_now(f) == 0 ? STORE_FOUND : STORE_ABSENT;
 }
@@ -285,7 +283,7 @@ static void fallback_close(struct store_engine *e)
 	fallback_rates_free(f->rates);
 	pthread_cond_destroy(&f->wake);
 	pthread_mutex_destroy(&f->lock);
-	pthread_mutex_destroy(&f->merging);
+	turn_destroy(&f->merging);
 	free(f);
 }
 
@@ -302,7 +300,6 @@ static const struct store_engine_ops fallback_ops = {
 struct store_engine *store_fallback_open(struct store_engine *inner, const struct store_options *o)
 {
 	struct fallback *f = xcalloc(1, sizeof *f);
-	pthread_condattr_t attr;
 	uint64_t random = (uint64_t)(uintptr_t)f ^ (uint64_t)clock_ms();
 
 	/* store_open() has had random bytes from the kernel, so this does not fail either. */
@@ -314,11 +311,8 @@ struct store_engine *store_fallback_open(struct store_engine *inner, const struc
 	f->options = *o;
 	f->attempts = fallback_attempts_new(o->fallback_attempts);
 	f->rates = fallback_rates_new(o->fallback_limits, f->nonce);
-	pthread_mutex_init(&f->merging, NULL);
+	turn_init(&f->merging);
 	pthread_mutex_init(&f->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&f->wake, &attr);
-	pthread_condattr_destroy(&attr);
+	turn_condition(&f->wake);
 	return &f->engine;
 }

@@ -120,7 +120,7 @@ struct store_engine *store_redis_open(
 	return router != NULL ? engine_new(router, o) : NULL;
 }
 
-struct store_engine *store_redis_adopt(int fd, const struct store_options *o)
+struct store_engine *store_redis_adopt(const int *fds, size_t n, const struct store_options *o)
 {
-	return engine_new(redis_router_adopt(fd, o), o);
+	return engine_new(redis_router_adopt(fds, n, o), o);
 }

@@ -19,8 +19,9 @@ static inline struct store_redis *store_redis_of(struct store_engine *e)
 	return (struct store_redis *)e;
 }
 
-/* The engine over one connection that is there already; owns fd. For tests. */
-struct store_engine *store_redis_adopt(int fd, const struct store_options *);
+/* The engine over n connections that are there already, used in this order; owns them. For tests.
+ */
+struct store_engine *store_redis_adopt(const int *fds, size_t n, const struct store_options *);
 
 /* A key or part of one: the prefix and the format; lives as long as `keep`. */
 const char *store_redis_key(const struct store_redis *, struct strlist *keep, const char *format,

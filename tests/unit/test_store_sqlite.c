@@ -9,7 +9,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -190,7 +192,53 @@ static void no_room_is_unknown(void **state)
 	assert_int_equal(store_rig_count(r, STORE_ALL, "", "", 0), n + 1);
 }
 
-/* ---- several processes ---- */
+/* ---- several threads and processes ---- */
+
+struct crowd {
+	struct store_rig *rig;
+	atomic_int passed, unknown, number;
+};
+
+static void *use_much(void *arg)
+{
+	static const struct store_rate_window w[] = {{.count = 150, .period_ms = 3600000}};
+	const struct store_rate_limit limit = {"shared", w, 1};
+	const struct store_window all = {.dimension = STORE_ALL};
+	struct crowd *c = arg;
+	struct store_count count;
+	char event[24];
+
+	for (int i = 0; i < 50; i++) {
+		unsigned n = (unsigned)atomic_fetch_add(&c->number, 1);
+		struct store_attempt a = store_rig_attempt(event, n, START_MS - n, "mx", "450 x");
+		enum store_rate rate = store_rate_take(c->rig->store, &limit, 1, NULL, WAIT_MS);
+
+		atomic_fetch_add(&c->passed, rate == STORE_RATE_PASS);
+		atomic_fetch_add(&c->unknown, rate == STORE_RATE_UNKNOWN);
+		atomic_fetch_add(&c->unknown,
+		    store_attempt_add(c->rig->store, &a, NULL, WAIT_MS) != STORE_FOUND);
+		atomic_fetch_add(&c->unknown,
+		    store_attempt_count(c->rig->store, &all, &count, WAIT_MS) != STORE_FOUND);
+	}
+	return NULL;
+}
+
+static void threads_share_a_handle(void **state)
+{
+	struct store_rig *r = *state;
+	struct crowd c = {.rig = r};
+	pthread_t threads[8];
+
+	r->options.connections = 3;
+	store_rig_again(r);
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, use_much, &c), 0);
+	for (int i = 0; i < 8; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(c.passed, 150);
+	assert_int_equal(c.unknown, 0);
+	assert_int_equal(store_rig_count(r, STORE_SERVER, "mx", "4", 0), 400);
+}
 
 /* Each adds EACH attempts, half of which another one adds as well, and takes from one limit. */
 static _Noreturn void write_much(struct store_rig *r, unsigned who)
@@ -328,6 +376,7 @@ int main(void)
 	    TEST(a_locked_file_is_unknown_in_time),
 	    TEST(a_long_statement_is_unknown_in_time),
 	    TEST(no_room_is_unknown),
+	    TEST(threads_share_a_handle),
 	    TEST(processes_share_one_file),
 	    TEST(a_killed_writer_harms_nothing),
 	    TEST(nothing_is_left_of_old_attempts),
