@@ -47,6 +47,9 @@
 #define LIMIT_HTTP_ADDRESSES 8		 /* of one host that are tried */
 #define LIMIT_HTTP_HEADER_BYTES 65536	 /* of one answer */
 #define LIMIT_HTTP_LINES 100000		 /* of one body, as a list */
+#define LIMIT_WHOIS_QUERY_BYTES 1000	 /* real ones are names and addresses */
+#define LIMIT_WHOIS_ADDRESSES 4		 /* of one server that are tried */
+#define LIMIT_WHOIS_BYTES (256u << 10)	 /* of one answer; the longest have some 20 KiB */
 
 #define LIMIT_DNS_IDLE_CHANNELS 16	 /* c-ares channels kept for reuse, some 120 KiB each */
 #define LIMIT_RBL_CACHE_ENTRIES 100000	 /* about 100 bytes each */

@@ -44,6 +44,7 @@ extern const struct library library_vpop3_bytes;
 extern const struct library library_vpop3_settings;
 extern const struct library library_vpop3net_dns;
 extern const struct library library_vpop3net_http;
+extern const struct library library_vpop3net_whois;
 extern const struct library library_vpop3_message;
 
 /* Stock functions that ours build on: accounted for before or after, or with other arguments. They

@@ -39,6 +39,7 @@ static const struct library *const libraries[] = {
     &library_vpop3_settings,
     &library_vpop3net_dns,
     &library_vpop3net_http,
+    &library_vpop3net_whois,
     &library_vpop3_message,
     &library_mailhooks,
 };
