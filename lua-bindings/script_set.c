@@ -188,8 +188,8 @@ static bool load_scripts(struct script_set *set, char *error, size_t size)
 		if (number == 0 || has_number(set, number))
 			continue;
 		set->scripts[set->nscripts].service = number;
-		fine = load_script(set, (enum script_id)set->nscripts++, set->files.v[i].name,
-		    error, size);
+		fine = load_script(
+		    set, (enum script_id)set->nscripts++, set->files.v[i].name, error, size);
 	}
 	return fine;
 }

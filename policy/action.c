@@ -121,14 +121,20 @@ static const struct action *find(const char *text)
 static char *check_code(const char *s, size_t n, const char **why)
 {
 	struct reply reply;
+	const char *policy;
 	char *out = NULL;
+	bool given;
 
 	*why = "not an SMTP reply that refuses: a code from 400 to 599 and text";
 	if (reply_parse(&reply, s, n, NULL) != REPLY_OK)
 		return NULL;
-	if (reply.code >= 400)
-		out = xasprintf("%d %s %s", reply.code, reply.xcode,
+	if (reply.code >= 400) {
+		given = n >= 4 + strlen(reply.xcode) &&
+			strncmp(s + 4, reply.xcode, strlen(reply.xcode)) == 0;
+		policy = reply.code >= 500 ? "5.7.1" : "4.7.1"; /* what Postfix would add */
+		out = xasprintf("%d %s %s", reply.code, given ? reply.xcode : policy,
 		    *reply.lines[0] != '\0' ? reply.lines[0] : "Refused");
+	}
 	reply_free(&reply);
 	return out;
 }

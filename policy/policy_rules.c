@@ -16,15 +16,17 @@ static const char *attribute(const struct policy_query *q, const char *name)
 	return policy_attribute(q->attributes, q->nattributes, name);
 }
 
+/* what is a constant: the keys of these notices must not depend on what a client sends. */
 static void notice(
-    const struct policy_query *q, const char *hook, const char *state, const char *what)
+    const struct policy_query *q, const char *hook, const char *what, const char *detail)
 {
-	char *key = xasprintf("policy: %s: %s: %s", hook, state, what);
+	const char *state = attribute(q, "protocol_state");
+	char *key = xasprintf("policy: %s: %d: %s", hook, (int)stage_of(state), what);
 
 	if (script_set_first(q->set, key))
 		log_warn(q->id,
-		    "smtprules, %s, %s: %s (logged once for each loading of the scripts)", hook,
-		    state, what);
+		    "smtprules, %s, %.20s: %s%s (logged once for each loading of the scripts)",
+		    hook, state, what, detail);
 	free(key);
 }
 
@@ -95,16 +97,15 @@ static char *wanted_action(const struct smtprules_result *r)
 	return xasprintf("PREPEND %s", r->header_modifiers.v[0]);
 }
 
-static void notice_lost(
-    const struct policy_query *q, const char *state, const struct smtprules_result *r)
+static void notice_lost(const struct policy_query *q, const struct smtprules_result *r)
 {
 	size_t used = r->action == NULL && !r->hold ? 1 : 0;
 
 	if (r->header_modifiers.n > used)
-		notice(q, r->hook, state,
-		    "Postfix takes one action for a request: header modifiers left out");
+		notice(q, r->hook,
+		    "Postfix takes one action for a request: header modifiers left out", "");
 	if (r->block)
-		notice(q, r->hook, state, "blocking of the address is not possible; ignored");
+		notice(q, r->hook, "blocking of the address is not possible; ignored", "");
 }
 
 static char *action_of(
@@ -113,13 +114,13 @@ static char *action_of(
 	char *wanted = wanted_action(r), *action;
 	const char *why;
 
-	notice_lost(q, state, r);
+	notice_lost(q, r);
 	action = action_check(wanted, strlen(wanted), stage_of(state), &why);
 	if (action == NULL) {
-		char *what = xasprintf("action \"%.60s\" is not sent: %s", wanted, why);
+		char *detail = xasprintf("; the action \"%.60s\" is not sent", wanted);
 
-		notice(q, r->hook, state, what);
-		free(what);
+		notice(q, r->hook, why, detail);
+		free(detail);
 	}
 	free(wanted);
 	return action != NULL ? apply_flags(action, r) : NULL;
@@ -199,14 +200,15 @@ char *policy_rules_answer(const struct policy_query *q, size_t *size)
 	enum script_id script;
 
 	if (strcmp(attribute(q, "request"), "smtpd_access_policy") != 0)
-		notice(q, "request", "policy", "not a request of smtpd; answered DUNNO");
+		notice(q, "request", "not a request of smtpd; answered DUNNO", "");
 	else if (script_set_smtprules(q->set, service->id, &script))
 		action = decide(q, script);
 	if (action != NULL) {
 		reply = policy_reply(action, strlen(action), size);
 		if (reply == NULL)
-			notice(q, "reply", attribute(q, "protocol_state"),
-			    "the action is too long or has a control character; answered DUNNO");
+			notice(q, "reply",
+			    "the action is too long or has a control character; answered DUNNO",
+			    "");
 	}
 	if (reply == NULL)
 		reply = policy_reply(POLICY_DEFAULT_ACTION, strlen(POLICY_DEFAULT_ACTION), size);
