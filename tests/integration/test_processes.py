@@ -28,6 +28,11 @@ def refused(mta):
         return said(c.mail("no@sender.test"))
 
 
+def sender_code(mta):
+    with mta.client() as c:
+        return c.mail(SENDER).code
+
+
 def uid(name):
     return pwd.getpwnam(name).pw_uid
 
@@ -64,7 +69,7 @@ def test_idle_sessions_are_closed(mta, milter, number):
 
 
 def test_second_signal_does_not_cut_a_message(mta, milter):
-    """Nor does a new session get in, nor does a message that an open session begins get lost."""
+    """Nor does a new session get in."""
     milter.start(WATCH)
     with mta.client() as c:
         assert c.envelope(SENDER, BOB).code == 250
@@ -72,8 +77,7 @@ def test_second_signal_does_not_cut_a_message(mta, milter):
         for _ in range(3):
             milter.signal(signal.SIGTERM)
             milter.wait_log("finishing what is in progress")
-            with mta.client() as other:
-                machine.wait_until(lambda: other.mail(SENDER).code == 451 or other.rset() and False, 5, "refusal")
+            machine.wait_until(lambda: sender_code(mta) == 451, 5, "new sessions without the filter")
         c.send_raw(smtp.dot_stuff(smtp.crlf(MESSAGE.format("x"))))
         assert c.reply().code == 250
     assert milter.wait_exit() == 0
