@@ -6,6 +6,7 @@
 #include "common/lock.h"
 #include "common/log.h"
 #include "common/notify.h"
+#include "common/privileges.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -308,11 +309,18 @@ static void end_workers(void)
 	}
 }
 
+/* The lock files lie beside the sockets, so their directories must be there first. */
 static int prepare(const struct config *cfg)
 {
 	static const struct lock_owner owner = {"mailhooks-milter", "milter.listen"};
+	struct identity id;
 	char error[512];
 
+	if (!privileges_identity(cfg, &id, error, sizeof error) ||
+	    !privileges_directories(cfg, &id, error, sizeof error)) {
+		log_error(NULL, "%s", error);
+		return EX_CONFIG;
+	}
 	nworkers = cfg->milter.listen.n;
 	workers = xcalloc(nworkers, sizeof *workers);
 	for (size_t i = 0; i < nworkers; i++) {

@@ -91,6 +91,15 @@ def test_unusable_start_says_why(milter):
         assert (done.returncode, said in done.stderr.decode()) == (78, True), done.stderr
 
 
+def test_missing_directory_of_the_socket_is_made(milter):
+    """Started as root, as for a socket in the chroot of Postfix."""
+    milter.socket = milter.directory / "new/milter.sock"
+    milter.start(refusing("first"))
+    assert machine.accepts(milter.socket)
+    assert milter.socket.parent.owner() == milter_module.USER
+    assert milter.stop() == 0 and not milter.socket.exists()
+
+
 def test_second_instance_is_refused(mta, milter):
     milter.start(refusing("first"))
     second = milter_module.Milter()
