@@ -70,8 +70,12 @@ static void set_scene(struct replay *r, char *line)
 	char *word = strsep(&line, " "), *first = strsep(&line, " ");
 
 	if (strcmp(word, "*client") == 0 && first != NULL) {
-		if (!ip_address_parse(&r->client.address, first))
-			fprintf(stderr, "mailhooks: \"%s\" is not an IP address\n", first);
+		struct ip_address address;
+
+		if (ip_address_parse(&address, first))
+			r->client.address = address;
+		else
+			fprintf(stderr, "mailhooks: \"%s\" is not an IP address; ignored\n", first);
 		xreplace(&r->hostname, line);
 	} else if (strcmp(word, "*auth") == 0) {
 		xreplace(&r->auth, first);
