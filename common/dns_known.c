@@ -7,6 +7,7 @@
 #include "common/log.h"
 
 #include <pthread.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,12 +15,15 @@ struct dns_known {
 	char *key;
 	struct dns_channels *channels;
 	struct breaker breaker;
+	unsigned users;
+	uint64_t used;	/* when it was wanted last, counted in wishes */
 	bool temporary; /* there was no room to remember it */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the list and all breakers */
 static struct dns_known *list[LIMIT_DNS_KNOWN_SERVERS];
 static size_t n;
+static uint64_t wishes;
 
 static void known_free(struct dns_known *k)
 {
@@ -50,20 +54,37 @@ static struct dns_known *find(const char *key)
 	return NULL;
 }
 
+/* Room for one more: what was not wanted for the longest time is forgotten. NULL: all are in use.
+ */
+static struct dns_known **find_room(void)
+{
+	struct dns_known **oldest = NULL;
+
+	if (n < LIMIT_DNS_KNOWN_SERVERS)
+		return &list[n++];
+	for (size_t i = 0; i < n; i++)
+		if (list[i]->users == 0 && (oldest == NULL || list[i]->used < (*oldest)->used))
+			oldest = &list[i];
+	if (oldest != NULL)
+		known_free(*oldest);
+	return oldest;
+}
+
 static struct dns_known *make(
     const struct dns_options *options, const char *key, char *why, size_t size)
 {
 	struct dns_channels *channels = dns_channels_new(options, why, size);
-	struct dns_known *k;
+	struct dns_known *k, **room;
 
 	if (channels == NULL)
 		return NULL;
 	k = xcalloc(1, sizeof *k);
 	k->key = xstrdup(key);
 	k->channels = channels;
-	k->temporary = n == LIMIT_DNS_KNOWN_SERVERS;
-	if (!k->temporary)
-		list[n++] = k;
+	room = find_room();
+	k->temporary = room == NULL;
+	if (room != NULL)
+		*room = k;
 	return k;
 }
 
@@ -79,6 +100,8 @@ struct dns_known *dns_known_get(const struct dns_options *options, char *why, si
 	if (k != NULL) {			   /* as the configuration has them now */
 		k->breaker.limit = options->breaker_failures;
 		k->breaker.open_ms = options->breaker_ms;
+		k->users++;
+		k->used = ++wishes;
 	}
 	pthread_mutex_unlock(&lock);
 	free(key);
@@ -87,7 +110,13 @@ struct dns_known *dns_known_get(const struct dns_options *options, char *why, si
 
 void dns_known_put(struct dns_known *k)
 {
-	if (k->temporary)
+	bool temporary;
+
+	pthread_mutex_lock(&lock);
+	k->users--;
+	temporary = k->temporary;
+	pthread_mutex_unlock(&lock);
+	if (temporary)
 		known_free(k);
 }
 

@@ -2,7 +2,7 @@
  * Private to common/dns.
  *
  * For callers without a resolver of their own (struct dns): scripts name servers as they like.
- * Up to LIMIT_DNS_KNOWN_SERVERS sets of servers are kept until the process ends. Thread-safe. */
+ * The LIMIT_DNS_KNOWN_SERVERS sets of servers that were wanted last are kept. Thread-safe. */
 #pragma once
 
 #include "common/breaker.h"

@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -192,46 +191,6 @@ static void test_store_that_cannot_be_opened(void **state)
 	close_rig();
 }
 
-/* ---- the shared handle ---- */
-
-static void test_shared_handle(void **state)
-{
-	char url[2][100], folder[] = "/var/tmp/mailhooks-settings-XXXXXX", path[100];
-	struct store *first, *again, *second;
-	static const char *const endings[] = {"", "-wal", "-shm"};
-	int status;
-	pid_t pid;
-
-	(void)state;
-	assert_non_null(mkdtemp(folder));
-	for (int i = 0; i < 2; i++)
-		snprintf(url[i], sizeof url[i], "sqlite:%s/%d", folder, i);
-	first = store_shared_get(url[0]);
-	again = store_shared_get(url[0]);
-	assert_ptr_equal(first, again);
-	second = store_shared_get(url[1]); /* a reload; the first one is still in use */
-	assert_ptr_not_equal(first, second);
-	assert_int_equal(store_setting_set(first, NULL, "a", "1", WAIT_MS), STORE_FOUND);
-	store_shared_put(again);
-	store_shared_put(first);
-	pid = fork();
-	if (pid == 0) { /* a child does not use what its parent opened */
-		struct store *own = store_shared_get(url[1]);
-
-		_exit(own != NULL && own != second ? 0 : 1);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
-	store_shared_put(second);
-	store_shared_close();
-	for (int i = 0; i < 2; i++)
-		for (size_t k = 0; k < 3; k++) {
-			snprintf(path, sizeof path, "%s/%d%s", folder, i, endings[k]);
-			unlink(path);
-		}
-	assert_int_equal(rmdir(folder), 0);
-}
-
 /* ---- wrong use, safety mode ---- */
 
 static void test_wrong_use(void **state)
@@ -278,7 +237,6 @@ int main(void)
 	    cmocka_unit_test(test_redis),
 	    cmocka_unit_test(test_store_that_hangs),
 	    cmocka_unit_test(test_store_that_cannot_be_opened),
-	    cmocka_unit_test(test_shared_handle),
 	    cmocka_unit_test(test_wrong_use),
 	    cmocka_unit_test(test_safety_mode),
 	};
