@@ -21,6 +21,7 @@
 #define STATEMENTS 64		  /* more than the engine has */
 #define PROGRESS_STEPS 1000	  /* virtual machine steps between looks at the clock, some 50 us */
 #define FILE_MODE 0660		  /* the group shares the store with the administrator's command */
+#define WAL_PAGES "4000"	  /* between checkpoints, each with two fsyncs: some 150 attempts */
 #define WAL_KEEP_BYTES "67108864" /* a WAL that grew in a rush is cut back to this */
 
 struct statement {
@@ -92,7 +93,8 @@ static int set_modes(struct sqlite_conn *c)
 {
 	static const char modes[] =
 	    "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA trusted_schema = OFF;"
-	    "PRAGMA secure_delete = OFF; PRAGMA journal_size_limit = " WAL_KEEP_BYTES ";";
+	    "PRAGMA secure_delete = OFF; PRAGMA wal_autocheckpoint = " WAL_PAGES ";"
+	    "PRAGMA journal_size_limit = " WAL_KEEP_BYTES ";";
 	int rc;
 
 	for (int tries = 0;; tries++) {

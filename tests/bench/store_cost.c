@@ -1,0 +1,161 @@
+/* store_cost - what the store costs: recording attempts, counting a window, taking from a limit.
+ *
+ *   store_cost URL ATTEMPTS [SECONDS]
+ *
+ * Fills an empty store with so many attempts, spread over SECONDS (default one day) up to now; half
+ * of them are of one server, one in three is refused with 4xx. Then measures single calls, in
+ * microseconds. The windows are those that a throttling script asks for. */
+#include "common/list.h"
+#include "common/store.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define CALLS 2000
+#define WAIT_MS 60000
+
+static struct store *store;
+static int64_t now_ms, span_ms;
+
+static int64_t clock_ns(clockid_t id)
+{
+	struct timespec t;
+
+	clock_gettime(id, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static _Noreturn void die(const char *what)
+{
+	fprintf(stderr, "store_cost: %s\n", what);
+	exit(1);
+}
+
+/* ---- filling ---- */
+
+static void add(uint64_t i, uint64_t n)
+{
+	char event[32], server[32], domain[32];
+	const struct store_recipient recipient = {"somebody@example.com", "450 4.7.1 try later"};
+	struct store_attempt a = {
+	    .event = event,
+	    .time_ms = now_ms - (int64_t)((double)span_ms * (double)(n - i) / (double)n),
+	    .queue_id = "4XyZ12abcdeFGHi",
+	    .server = server,
+	    .address = "192.0.2.1",
+	    .domain = domain,
+	    .provider = "provider.example",
+	    .sender = "sender@example.org",
+	    .stage = "RCPT",
+	    .result = i % 3 == 0 ? "450 4.7.1 try again later" : "250 2.0.0 ok",
+	    .tls = "TLSv1.3",
+	    .connection = "12345",
+	    .delay_ms = 1234,
+	    .recipients = &recipient,
+	    .nrecipients = 1,
+	};
+
+	snprintf(event, sizeof event, "bench:%012" PRIu64, i);
+	snprintf(server, sizeof server, "mx%" PRIu64 ".example.com", i % 2 ? 0 : i % 1000);
+	snprintf(domain, sizeof domain, "d%" PRIu64 ".example", i % 5000);
+	if (store_attempt_add(store, &a, NULL, WAIT_MS) != STORE_FOUND)
+		die("an attempt was not recorded");
+}
+
+static void fill(uint64_t n)
+{
+	int64_t began = clock_ns(CLOCK_MONOTONIC);
+	double each;
+
+	for (uint64_t i = 0; i < n; i++)
+		add(i, n);
+	each = (double)(clock_ns(CLOCK_MONOTONIC) - began) / 1000 / (double)n;
+	printf("record, mean of all %25.1f us\n", each);
+}
+
+/* ---- measuring ---- */
+
+static int compare(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void report(const char *what, int64_t *ns, uint64_t result)
+{
+	qsort(ns, CALLS, sizeof *ns, compare);
+	printf("%-30s median %8.1f us   99%% %8.1f us   (%" PRIu64 ")\n", what,
+	    (double)ns[CALLS / 2] / 1000, (double)ns[CALLS * 99 / 100] / 1000, result);
+}
+
+static void count(const char *what, const char *server, const char *result, int64_t back_ms)
+{
+	static int64_t ns[CALLS];
+	struct store_window w = {.dimension = STORE_SERVER, .key = server, .result = result};
+	struct store_count c;
+
+	for (int i = 0; i < CALLS; i++) {
+		int64_t began = clock_ns(CLOCK_MONOTONIC);
+
+		w.since_ms = now_ms - back_ms - i * 37; /* another edge each time */
+		if (store_attempt_count(store, &w, &c, WAIT_MS) != STORE_FOUND)
+			die("a window was not counted");
+		ns[i] = clock_ns(CLOCK_MONOTONIC) - began;
+	}
+	report(what, ns, c.n);
+}
+
+static void take(void)
+{
+	static const struct store_rate_window w[] = {
+	    {.count = 1000000, .period_ms = 3600000}, {.count = 10000000, .period_ms = 86400000}};
+	static int64_t ns[CALLS];
+	struct store_rate_limit limit = {.windows = w, .nwindows = 2};
+	char key[32];
+
+	limit.key = key;
+	for (int i = 0; i < CALLS; i++) {
+		int64_t began = clock_ns(CLOCK_MONOTONIC);
+
+		snprintf(key, sizeof key, "sender%d", i % 100);
+		if (store_rate_take(store, &limit, 1, NULL, WAIT_MS) != STORE_RATE_PASS)
+			die("a limit did not pass");
+		ns[i] = clock_ns(CLOCK_MONOTONIC) - began;
+	}
+	report("take, two windows", ns, 0);
+}
+
+int main(int argc, char **argv)
+{
+	struct store_options options;
+	uint64_t n = argc > 2 ? strtoull(argv[2], NULL, 10) : 0;
+	char why[300];
+
+	if (argc < 3 || argc > 4 || n == 0) {
+		fprintf(stderr, "usage: store_cost URL ATTEMPTS [SECONDS]\n");
+		return 2;
+	}
+	span_ms = argc > 3 ? strtoll(argv[3], NULL, 10) * 1000 : 86400000;
+	now_ms = clock_ns(CLOCK_REALTIME) / 1000000;
+	store_options_default(&options);
+	options.attempts_keep_count = n;
+	options.attempts_keep_ms = 2 * span_ms + 86400000;
+	options.fallback_attempts = 0;
+	store = store_open(argv[1], &options, why, sizeof why);
+	if (store == NULL)
+		die(why);
+	printf("%s, %" PRIu64 " attempts over %" PRId64 " s\n", argv[1], n, span_ms / 1000);
+	fill(n);
+	count("count 4xx, 15 minutes", "mx0.example.com", "4", 900000);
+	count("count any, 15 minutes", "mx0.example.com", "", 900000);
+	count("count 4xx, everything", "mx0.example.com", "4", span_ms);
+	count("count 4xx, rare server", "mx998.example.com", "4", span_ms);
+	count("count 4xx, unknown server", "nobody.example", "4", span_ms);
+	take();
+	store_close(store);
+	return 0;
+}
