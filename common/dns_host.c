@@ -16,7 +16,7 @@ struct search {
 	struct ip_address *out;
 	size_t most, n;
 	enum dns_status status;
-	bool done, over, answered;
+	bool done, over, answered, refused;
 };
 
 static void on_addresses(void *arg, int status, int timeouts, struct ares_addrinfo *found)
@@ -25,7 +25,7 @@ static void on_addresses(void *arg, int status, int timeouts, struct ares_addrin
 
 	if (!s->over) {
 		s->done = true;
-		s->answered = s->answered || timeouts == 0;
+		s->refused = timeouts == 0; /* or SERVFAIL: c-ares reports both alike */
 		for (const struct ares_addrinfo_node *node = found != NULL ? found->nodes : NULL;
 		     node != NULL && s->n < s->most; node = node->ai_next)
 			ip_address_from_sockaddr(&s->out[s->n++], node->ai_addr);
@@ -65,7 +65,9 @@ static enum breaker_outcome search(
 	ares_cancel(channel->ares);
 	if (s->answered)
 		return BREAKER_OK;
-	return clock_ms() - start < BREAKER_EVIDENCE_MS ? BREAKER_NO_EVIDENCE : BREAKER_FAILED;
+	return (s->done && s->refused) || clock_ms() - start < BREAKER_EVIDENCE_MS
+		   ? BREAKER_NO_EVIDENCE
+		   : BREAKER_FAILED;
 }
 
 static enum dns_status find(struct search *s, struct dns_known *known, const char *host, int ms)

@@ -46,14 +46,17 @@ static void l_take_options(lua_State *L, struct fetch *f)
 
 /* ---- results ---- */
 
+/* Counted up to one more than Body may have. */
 static size_t count_lines(const char *text, size_t n)
 {
+	const char *p = text, *end = text + n;
 	size_t lines = 0;
 
-	for (const char *p = text, *end = text + n; p < end && lines <= LIMIT_HTTP_LINES; lines++) {
-		p = memchr(p, '\n', (size_t)(end - p));
-		if (p++ == NULL)
-			return lines + 1;
+	while (p < end && lines <= LIMIT_HTTP_LINES) {
+		const char *stop = memchr(p, '\n', (size_t)(end - p));
+
+		lines++;
+		p = stop != NULL ? stop + 1 : end;
 	}
 	return lines;
 }

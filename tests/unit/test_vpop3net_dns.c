@@ -211,7 +211,7 @@ static void test_silent_server_is_skipped(void **state)
 	assert_true(responder_start(&r, "127.0.0.1", 0, SAYS_NOTHING));
 	snprintf(code, sizeof code, "return get('a.test', 1, '%s')", r.address);
 	for (int i = 0; i < 5; i++)
-		assert_int_equal(rig_run_budget(rt, with(code, ""), RIG_INSTRUCTIONS, 400), RUN_OK);
+		assert_int_equal(rig_run_budget(rt, with(code, ""), RIG_INSTRUCTIONS, 600), RUN_OK);
 	asked = r.questions;
 	start = clock_ms();
 	for (int i = 0; i < 20; i++)
