@@ -45,6 +45,8 @@ SELECTIONS = {
                 (OFF - {"NOCONNECT", "NOMAIL", "NORCPT", "NOHDRS", "NOEOH", "NOBODY"})
                 | {"NR_CONN", "NR_MAIL", "NR_RCPT", "NR_HDR", "NR_EOH", "NR_BODY", "HDR_LEADSPC"},
                 HEADER | RECIPIENTS),
+    "length of lines": ("MaxLineLength = 1000000", (OFF - {"NOCONNECT", "NOMAIL", "NOEOH", "NOBODY"})
+                        | {"NR_CONN", "NR_MAIL", "NR_EOH", "NR_BODY"}, set()),
     "all": ("\n".join(f"function {hook}(...) end" for hook in HOOKS),
             {"NR_HDR", "NR_EOH", "NR_BODY", "HDR_LEADSPC"}, HEADER | RECIPIENTS | {"CHGFROM"}),
 }
