@@ -317,6 +317,20 @@ static void test_lines_are_bounded(void **state)
 	    "100000|150000||only the first 100000 lines are in Body");
 }
 
+/* A page that does not fit ends the hook, and nothing is lost with it (LeakSanitizer looks). */
+static void test_memory_is_bounded(void **state)
+{
+	struct runtime *whole = rt;
+
+	(void)state;
+	rt = runtime_new(set, 1u << 20);
+	assert_true(runtime_begin(rt, NULL));
+	assert_int_equal(rig_run(rt, with("return get('/newlines')")), RUN_MEMORY);
+	expect("return (get('/lines'))", "true");
+	rig_close(rt);
+	rt = whole;
+}
+
 static void test_slow_servers_end_with_the_hook(void **state)
 {
 	static const struct {
@@ -426,6 +440,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_redirects, open_private, close_it),
 	    cmocka_unit_test_setup_teardown(test_sizes, open_private, close_it),
 	    cmocka_unit_test_setup_teardown(test_lines_are_bounded, open_large, close_it),
+	    cmocka_unit_test_setup_teardown(test_memory_is_bounded, open_large, close_it),
 	    cmocka_unit_test_setup_teardown(
 		test_slow_servers_end_with_the_hook, open_private, close_it),
 	    cmocka_unit_test_setup_teardown(
