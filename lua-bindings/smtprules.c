@@ -207,10 +207,13 @@ static enum smtprules_end call(struct rules *r, const char *hook, const struct l
 
 	if (end == RUN_ABSENT)
 		return SMTPRULES_NONE;
-	r->result->hook = hook;
-	if (end == RUN_OK && r->wanted == NULL)
-		return r->result->action != NULL || r->result->hold ? SMTPRULES_DECIDED
-								    : SMTPRULES_NONE;
+	if (end == RUN_OK && r->wanted == NULL) {
+		bool decided = r->result->action != NULL || r->result->hold;
+
+		if (decided || (!policy && r->result->header_modifiers.n > 0))
+			r->result->hook = hook;
+		return decided ? SMTPRULES_DECIDED : SMTPRULES_NONE;
+	}
 	if (end == RUN_OK)
 		notice_wrong(r, hook, id);
 	smtprules_clear(r->result);

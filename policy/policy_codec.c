@@ -77,7 +77,7 @@ static enum codec split(struct policy_reader *r)
 	if (memchr(r->text, '\0', r->n) != NULL)
 		return broken(r, "a zero byte in the request");
 	while (line < end) {
-		char *stop = strchr(line, '\n');
+		char *stop = memchr(line, '\n', (size_t)(end - line) + 1);
 		const char *why;
 
 		*stop = '\0';

@@ -12,6 +12,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from rig import daemon, machine, postfix, sendmail, smtp   # noqa: E402
 from rig import dns as dns_module   # noqa: E402
 from rig import milter as milter_module   # noqa: E402
+from rig import policy as policy_module   # noqa: E402
 from rig import sink as sink_module   # noqa: E402
 from rig import syslog as syslog_module   # noqa: E402
 
@@ -143,6 +144,16 @@ def milter():
         pytest.fail("mailhooks-milter: " + "\n".join(wrong), pytrace=False)
 
 
+@pytest.fixture
+def policy():
+    """mailhooks-policy, not started yet; checked like the milter."""
+    service = policy_module.Policy()
+    yield service
+    wrong = service.finish()
+    if wrong:
+        pytest.fail("mailhooks-policy: " + "\n".join(wrong), pytrace=False)
+
+
 # what a failed test shows
 
 @pytest.fixture(autouse=True)
@@ -182,7 +193,7 @@ def gather_evidence(item):
             name = type(value).__name__.lower()
             evidence[f"{name} log"] = value.log()
             evidence[f"{name} sanitizer"] = "\n".join(value.sanitizer_reports())
-        if isinstance(value, milter_module.Milter):
+        if isinstance(value, (milter_module.Milter, policy_module.Policy)):
             evidence["LUA.OUT"] = value.out()
             evidence["LUAERRORS.LOG"] = value.errors()
         if isinstance(value, (postfix.Postfix, sendmail.Sendmail)):

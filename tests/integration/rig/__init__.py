@@ -9,6 +9,7 @@ mta       what Postfix and Sendmail have in common for a test
 postfix   a private Postfix
 sendmail  a private Sendmail
 milter    mailhooks-milter under test
+policy    mailhooks-policy under test, and clients of its protocols
 
 Everything runs inside tests/integration/enter, which takes it all down at the end.
 """

@@ -31,18 +31,20 @@ class Daemon:
         self.worker_may_die = False   # a test that kills workers sets it
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notify.bind(str(self.directory / "notify"))
+        os.chmod(self.directory / "notify", 0o777)   # as systemd's: for every user
 
     # life
 
-    def launch(self, *argv, env=None, ready=True):
-        """Starts the program and waits until it says that it is ready."""
+    def launch(self, *argv, env=None, ready=True, keep=()):
+        """Starts the program and waits until it says that it is ready. keep: descriptors that it
+        inherits."""
         assert self.process is None, "already running"
         self.drain_notify()
         with open(self.stderr, "ab") as log:
             self.process = subprocess.Popen(
                 [str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 cwd=self.directory, env={**os.environ, **self.environment(), **(env or {})},
-                start_new_session=True)
+                start_new_session=True, pass_fds=keep)
         if ready:
             self.wait_ready(START_SECONDS)
 
