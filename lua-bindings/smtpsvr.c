@@ -98,15 +98,14 @@ static void look_up(struct smtpsvr *s, const struct smtpsvr_client *client)
 		    s->id, "client %s is listed by %s", g->ip_address, g->rbl_result.hits[i].zone);
 }
 
-/* Found and neither accepted nor discarded nor redirected: refused with RBLRejectMessage, which may
- * be a text without a code. */
+/* RBLRejectMessage may be a text without a code. */
 static void reject_listed(struct smtpsvr *s, struct verdict *v)
 {
 	const struct smtpsvr_globals *g = &s->globals;
 	const char *text = g->rbl_reject_message;
 	struct hook_reply h = {0};
 
-	if (!g->rbl_found || g->rbl_accept || g->rbl_blackhole || *g->rbl_redirect != '\0')
+	if (!g->rbl_found || outcome_rbl_action(s) != RBL_ACTION_REJECT)
 		return;
 	h.parsed = reply_parse(&h.reply, text, strlen(text), &h.problems);
 	if (h.parsed == REPLY_NONSENSE) {

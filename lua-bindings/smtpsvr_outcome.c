@@ -265,6 +265,14 @@ static char *sender_parameters(const char *parameters)
 	return out;
 }
 
+static bool is_removed(const struct verdict *v, const char *address)
+{
+	for (size_t i = 0; i < v->nrecipients; i++)
+		if (!v->recipients[i].add && strcmp(v->recipients[i].address, address) == 0)
+			return true;
+	return false;
+}
+
 void outcome_parameters(struct smtpsvr *s, struct verdict *v)
 {
 	for (size_t i = 0; i < s->nchanged; i++) {
@@ -272,6 +280,8 @@ void outcome_parameters(struct smtpsvr *s, struct verdict *v)
 		const char *why = "";
 		bool fine;
 
+		if (c->recipient != NULL && is_removed(v, c->recipient))
+			continue; /* ProcessMessage() took the recipient away */
 		if (c->recipient == NULL) {
 			char *p = sender_parameters(c->parameters);
 
@@ -289,21 +299,47 @@ void outcome_parameters(struct smtpsvr *s, struct verdict *v)
 
 /* ---- block lists ---- */
 
+/* The three variables are one choice. What the script switched on counts before what the
+ * configuration did; with nothing on the client is refused. */
+enum rbl_action outcome_rbl_action(const struct smtpsvr *s)
+{
+	const struct smtpsvr_globals *g = &s->globals;
+	enum rbl_action set = s->config->rbl.action;
+	bool same_target = strcmp(g->rbl_redirect, s->config->rbl.redirect) == 0;
+	const struct {
+		enum rbl_action action;
+		bool on, configured;
+	} choices[] = {
+	    {RBL_ACTION_HEADER, g->rbl_accept, set == RBL_ACTION_HEADER},
+	    {RBL_ACTION_DISCARD, g->rbl_blackhole, set == RBL_ACTION_DISCARD},
+	    {RBL_ACTION_REDIRECT, *g->rbl_redirect != '\0',
+		set == RBL_ACTION_REDIRECT && same_target},
+	};
+
+	for (int configured = 0; configured <= 1; configured++)
+		for (size_t i = 0; i < sizeof choices / sizeof *choices; i++)
+			if (choices[i].on && choices[i].configured == configured)
+				return choices[i].action;
+	return RBL_ACTION_REJECT;
+}
+
 void outcome_rbl(struct smtpsvr *s, struct verdict *v)
 {
 	const struct smtpsvr_globals *g = &s->globals;
 	struct strlist target = STRLIST_INIT;
+	enum rbl_action action = outcome_rbl_action(s);
 
 	if (!g->rbl_found)
 		return;
-	if (!g->rbl_accept && g->rbl_blackhole) {
+	if (action == RBL_ACTION_DISCARD) {
 		log_info(s->id, "message discarded: the client is listed and RBLBlackhole is set");
 		verdict_discard(v);
 		return;
 	}
 	if (*g->rbl_header != '\0')
 		put_header(s, v, HEADER_APPEND, g->rbl_header);
-	if (!g->rbl_accept && *g->rbl_redirect != '\0') {
+	if (action == RBL_ACTION_REDIRECT) {
+		verdict_drop_recipients(v); /* instead of everybody, also of those added before */
 		strlist_add(&target, g->rbl_redirect);
 		route(s, v, false, &target);
 		strlist_clear(&target);

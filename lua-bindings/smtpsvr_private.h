@@ -63,7 +63,9 @@ struct smtpsvr {
 	struct strlist header_lines;	    /* from DoDATAStart */
 	struct reply pending;		    /* refusal found where no reply is possible */
 	bool recipients_blocked;	    /* at least one was refused */
-	bool line_hooks_off;		    /* they used up their time in this message */
+	bool line_hooks_off;	      /* they used up their time in this message */
+	int line_hooks_ms;	      /* what they used so far */
+	bool not_kept;		      /* a part of the message could not be stored */
 	struct changed_parameters *changed; /* ESMTP parameters the script replaced */
 	size_t nchanged;
 	char *line; /* body line being put together for MessageLine() */
@@ -139,6 +141,7 @@ void hooks_notice(struct smtpsvr *, const char *hook, const char *what);
 void outcome_header_lines(struct smtpsvr *, struct verdict *); /* of DoDATAStart */
 void outcome_parameters(struct smtpsvr *, struct verdict *);
 void outcome_actions(struct smtpsvr *, struct actions *, struct hook_reply *, struct verdict *);
+enum rbl_action outcome_rbl_action(const struct smtpsvr *); /* if the client is listed */
 void outcome_rbl(struct smtpsvr *, struct verdict *);
 
 /* ---- smtpsvr_needs.c ---- */
