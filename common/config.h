@@ -56,6 +56,7 @@ struct config {
 		int command_ms;	      /* all hooks and waits of one SMTP command together */
 		int64_t instructions; /* Lua VM instructions of one hook */
 		size_t memory_bytes;  /* of one script instance */
+		size_t total_bytes;   /* of all script instances of a process */
 		int idle_instances;   /* prepared states kept for reuse */
 		enum on_error on_error;
 		char *out;			/* LUA.OUT, "" = none */
@@ -73,7 +74,7 @@ struct config {
 		uint64_t spill_bytes; /* of one message on disk; longer ones are counted only */
 	} milter;
 
-	struct { /* mailhooks-policy */
+	struct {				   /* mailhooks-policy */
 		struct strlist listen;		   /* of Postfix's policy protocol */
 		char *socket_owner, *socket_group; /* of both kinds of unix sockets */
 		mode_t socket_mode;

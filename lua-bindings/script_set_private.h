@@ -15,7 +15,7 @@ struct script {
 	char *name;	/* chunk name, "@" + file name */
 	void *bytecode; /* NULL = no script */
 	size_t size;
-	int service; /* of smtprules_N.lua: N */
+	int service;	/* of smtprules_N.lua: N */
 	bool *hooks;	/* parallel to definition->hooks */
 	int *arguments; /* the same: how many arguments the hook can see */
 	const struct script_definition *definition;

@@ -70,8 +70,8 @@ void smtpsvr_abort(
 void smtpsvr_unknown(struct smtpsvr *, const char *line, struct verdict *v);
 
 /* What GetEHLOCapabilities() makes of the offered keywords ("PIPELINING\r\nSIZE ...") for a client
- * that has just connected, in an instance that only this hook sees. NULL: no such hook, it failed or
- * has no opinion. malloc'ed. */
+ * that has just connected, in an instance that only this hook sees. NULL: no such hook, it failed
+ * or has no opinion. malloc'ed. */
 char *smtpsvr_capabilities(struct script_set *, const struct service_config *,
     const struct ip_address *client, const char *offered, int64_t deadline_ms,
     const struct log_id *);

@@ -97,7 +97,7 @@ static enum codec feed_many(size_t n, char *out, size_t size)
 	enum codec c;
 
 	for (size_t i = 0; i < n; i++)
-		used += (size_t)sprintf(text + used, "a%zu=\n", i);
+		used += (size_t)snprintf(text + used, 10, "a%zu=\n", i);
 	text[used++] = '\n';
 	c = feed(text, used, 4096, out, size);
 	free(text);
