@@ -361,8 +361,8 @@ def test_authentication_required_by_the_configuration(mta, milter):
 
 def test_allowed_users(mta, milter):
     user, realm = mta_module.USER, mta.hostname
-    allowed = ["", user, user.upper(), f"{user}@{realm}", f"eve {user}", f"{user} eve", f" eve\t{user}@{realm}  ",
-               f"eve,{user}"]
+    allowed = ["", user, user.upper(), f"{user}@{realm}", f"eve {user}", f"{user} eve", f"eve,{user}",
+               f" eve\t{user}@{realm}  "]
     refused = ["eve", user[:-1], user + "0", f"{user}@other.test", f"@{realm}", "eve frank", "*"]
     cases = allowed + refused
     milter.start(by_address(f"AllowedUsers = '{users}'" for users in cases) + "function Start() case() end")

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from rig import dns as dns_module, machine, smtp
+from rig import dns as dns_module, machine
 from test_globals import addresses, by_address, local_user
 from test_hooks_session import printed, said
 
@@ -124,8 +124,8 @@ def test_result_info(mta, milter, dns):
     milter.start(INFO, config=ZONE % "")
     for client, number in zip(clients, PACKED.values()):
         assert send(mta, client).code == 250
-        found = f"true\tbl.test=integer:{number}"
-        printed(milter, "start\tfalse\t", *(f"{hook}\t{found}" for hook in ("results", "helo", "mail", "message")))
+        found = f"\ttrue\tbl.test=integer:{number}"
+        printed(milter, "start\tfalse\t", "results" + found, "helo" + found, "mail" + found, "message" + found)
 
 
 def test_result_info_of_others(mta, milter, listed):
@@ -240,9 +240,10 @@ LATER_HOOKS = ["DoHELO", "DoMAILFROM", "DoRCPTTO", "EndMessage", "ProcessMessage
 def test_choice_in_a_later_hook(mta, milter, dns, choice, expected):
     cases = addresses(LATER_HOOKS)
     dns.block_list("bl.test", *(address for address, _ in cases))
-    milter.start(by_address([f'return "{hook}"' for hook in LATER_HOOKS])
-                 + "".join(f'function {hook}() if case() == "{hook}" then {choice} end end\n' for hook in LATER_HOOKS),
-                 config=ZONE % "")
+    script = by_address([f'return "{hook}"' for hook in LATER_HOOKS])
+    for hook in LATER_HOOKS:
+        script += f'function {hook}() if case() == "{hook}" then {choice} end end\n'
+    milter.start(script, config=ZONE % "")
     replies = [mta.send(SENDER, local_user(mta), f"Subject: {address}\n\nhello\n", source=address)
                for address, _ in cases]
     mta.settle()
@@ -253,8 +254,10 @@ def test_choice_in_a_later_hook(mta, milter, dns, choice, expected):
 
 def test_found_by_the_script_itself(mta, milter):
     """Without any list: RBLFound may be the script's own finding."""
-    milter.start('function RBLResults() if IPAddress == "192.0.2.7" then RBLFound = true end end\n'
-                 'function DoMAILFROM(data, from) if from == "drop@sender.test" then RBLBlackhole = true end end')
+    milter.start('''
+        function RBLResults() if IPAddress == "192.0.2.7" then RBLFound = true end end
+        function DoMAILFROM(data, from) if from == "drop@sender.test" then RBLBlackhole = true end end
+    ''')
     assert send(mta).code == 250
     assert mta.wait_delivery().header("X-RBL-Warning") == [WARNING]
     assert mta.send("drop@sender.test", local_user(mta), MESSAGE, source=CLIENT).code == 250
@@ -290,7 +293,8 @@ def lua(text):
 
 
 def test_reject_message_with_421_closes(mta, milter, listed):
-    milter.start('function Start() RBLRejectMessage = "421 4.7.0 go away" end', config=ZONE % 'action = "reject"')
+    milter.start('function Start() RBLRejectMessage = "421 4.7.0 go away" end',
+                 config=ZONE % 'action = "reject"')
     c = mta.client(source=CLIENT, hello=False)
     assert c.banner.code == 421 and c.server_closed()
 
@@ -343,8 +347,8 @@ def test_target_that_is_a_recipient_already(mta, milter, listed):
 def test_zones_of_the_script(mta, milter, dns, where):
     """Without any zone in the configuration; names that cannot be asked are left out."""
     dns.block_list("own.test", CLIENT)
-    milter.start(where.format('RBLServers = {"", "bad zone", ("x"):rep(300), "a..b", 5, "clean.test", {}, "own.test"} '
-                              "RBLAccept = false"))
+    milter.start(where.format('RBLServers = {"", "bad zone", ("x"):rep(300), "a..b", 5, "clean.test", {}, '
+                              '"own.test"} RBLAccept = false'))
     assert send(mta).code == 550
     assert send(mta, CLEAN).code == 250
     assert len(asked(dns, "own.test")) == 2
@@ -361,14 +365,15 @@ def test_check_all_of_the_script(mta, milter, dns):
     dns.block_list("bl.test", CLIENT)
     dns.block_list("two.bl.test", CLIENT)
     milter.start("function Start() RBLCheckAllServers = 1 end\n"
-                 "function RBLResults() local n = 0 for _ in pairs(RBLResultInfo) do n = n + 1 end print('hits', n) end",
+                 "function RBLResults() for zone in pairs(RBLResultInfo) do print(zone) end end",
                  config=THREE_ZONES % "false")
     mta.client(source=CLIENT).quit()
-    printed(milter, "hits\t2")
+    assert sorted(milter.out().split()) == ["bl.test", "two.bl.test"]
 
 
-MATCHING = ["192.0.2.{n}", "192.0.2.0/24", "192.0.2.*", "192.0.?.{n}", "*", "host{n}.friend.test", "*.friend.test",
-            "HOST{n}.Friend.TEST", "host??.friend.test", "*friend*", "127.0.0.1', '192.0.2.{n}"]
+MATCHING = ["192.0.2.{n}", "192.0.2.0/24", "192.0.2.*", "192.0.?.{n}", "*", "host{n}.friend.test",
+            "*.friend.test", "HOST{n}.Friend.TEST", "host??.friend.test", "*friend*",
+            "127.0.0.1', '192.0.2.{n}"]
 OTHERS = ["192.0.2.{n}0", "198.51.100.0/24", "2.0.192.*", "*.enemy.test", "friend.test", "host?.friend.test",
           "*.friend.test.enemy.test", "", "192.0.2", "bl.test", "/", "[", "%d+"]
 
@@ -380,15 +385,13 @@ def test_whitelist(mta, milter, dns, by_config):
     clients = [address for address, _ in addresses(entries)]
     dns.extra += [f"host-record=host{address.split('.')[3]}.friend.test,{address}" for address in clients]
     dns.block_list("bl.test", *clients)
-    script = by_address([f"RBLWhitelist = {{'{entry}'}}" for entry in entries]) + "function Start() case() end\n"
     if by_config:
-        script, matching = "", 1
-        config = ZONE % f'action = "reject" whitelist = {{ "198.51.100.1", "{MATCHING[5].format(n=15)}" }}'
-        expected = [250 if n == 5 else 550 for n in range(len(clients))]
+        milter.start(config=ZONE % 'action = "reject" whitelist = { "198.51.100.1", "host15.friend.test" }')
+        expected = [250 if client == "192.0.2.15" else 550 for client in clients]
     else:
-        config = ZONE % 'action = "reject"'
+        milter.start(by_address([f"RBLWhitelist = {{'{entry}'}}" for entry in entries])
+                     + "function Start() case() end", config=ZONE % 'action = "reject"')
         expected = [250] * len(MATCHING) + [550] * len(OTHERS)
-    milter.start(script, config=config)
     for client, entry, code in zip(clients, entries, expected):
         with mta.client(source=client) as c:
             assert c.mail(SENDER).code == code, entry
@@ -397,7 +400,8 @@ def test_whitelist(mta, milter, dns, by_config):
 
 def test_forged_host_name_is_not_whitelisted(mta, milter, dns):
     """The owner of an address names it as he likes: only a name that leads back to it counts."""
-    dns.extra += ["ptr-record=7.2.0.192.in-addr.arpa,mail.friend.test", "host-record=mail.friend.test,192.0.2.99"]
+    dns.extra += ["ptr-record=7.2.0.192.in-addr.arpa,mail.friend.test",
+                  "host-record=mail.friend.test,192.0.2.99"]
     dns.block_list("bl.test", CLIENT)
     milter.start(config=ZONE % 'action = "reject" whitelist = { "*.friend.test" }')
     with mta.client(source=CLIENT) as c:
@@ -406,9 +410,13 @@ def test_forged_host_name_is_not_whitelisted(mta, milter, dns):
 
 def test_local_clients_are_not_looked_up(mta, milter, dns):
     dns.block_list("bl.test", "127.0.0.1", CLIENT, CLEAN)
-    milter.start('function Start() print(IPAddress, CheckRBL) if IPAddress == "192.0.2.8" then CheckRBL = true end end\n'
-                 'function RBLResults() print("results") end',
-                 config='service "smtp" { local_networks = { "127.0.0.0/8", "192.0.2.0/24" } }\n' + ZONE % "")
+    milter.start('''
+        function Start()
+            print(IPAddress, CheckRBL)
+            if IPAddress == "192.0.2.8" then CheckRBL = true end
+        end
+        function RBLResults() print("results") end
+    ''', config='service "smtp" { local_networks = { "127.0.0.0/8", "192.0.2.0/24" } }\n' + ZONE % "")
     for source in ("127.0.0.1", CLIENT, CLEAN):
         assert send(mta, source).code == 250
     assert milter.out().splitlines() == [
