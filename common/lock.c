@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -41,6 +42,23 @@ static bool is_live(const char *path)
 static char *lock_path(const char *socket_path)
 {
 	return xasprintf("%s.lock", socket_path);
+}
+
+/* In a directory that everybody can write to anybody could put a socket of his own there (R4). */
+static bool is_private(const char *socket_path, char *error, size_t size)
+{
+	char *directory = xstrdup(socket_path), *slash = strrchr(directory, '/');
+	struct stat st;
+	bool fine;
+
+	if (slash != NULL)
+		slash[slash == directory ? 1 : 0] = '\0';
+	fine = slash == NULL || stat(directory, &st) != 0 || (st.st_mode & S_IWOTH) == 0;
+	if (!fine)
+		snprintf(error, size, "%s: everybody can write to the directory; choose one of its own",
+		    socket_path);
+	free(directory);
+	return fine;
 }
 
 static bool take(const char *path, const char *socket_path, const struct lock_owner *owner, int *fd,
@@ -85,7 +103,8 @@ bool lock_address(
 	if (socket_path == NULL)
 		return true;
 	path = lock_path(socket_path);
-	fine = take(path, socket_path, owner, fd, error, size);
+	fine = is_private(socket_path, error, size) &&
+	       take(path, socket_path, owner, fd, error, size);
 	free(path);
 	if (!fine && *fd >= 0) {
 		close(*fd);

@@ -26,6 +26,17 @@ void verdict_init(struct verdict *v)
 	*v = (struct verdict){.action = VERDICT_CONTINUE};
 }
 
+void verdict_drop_recipients(struct verdict *v)
+{
+	for (size_t i = 0; i < v->nrecipients; i++) {
+		free(v->recipients[i].address);
+		free(v->recipients[i].parameters);
+	}
+	free(v->recipients);
+	v->recipients = NULL;
+	v->nrecipients = 0;
+}
+
 void verdict_reset(struct verdict *v)
 {
 	reply_free(&v->reply);
@@ -34,11 +45,7 @@ void verdict_reset(struct verdict *v)
 		free(v->headers[i].value);
 	}
 	free(v->headers);
-	for (size_t i = 0; i < v->nrecipients; i++) {
-		free(v->recipients[i].address);
-		free(v->recipients[i].parameters);
-	}
-	free(v->recipients);
+	verdict_drop_recipients(v);
 	free(v->sender);
 	free(v->sender_parameters);
 	free(v->quarantine);

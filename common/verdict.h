@@ -72,6 +72,8 @@ bool verdict_header(struct verdict *, enum header_op, const char *name, int inde
     const char *value, const char **why);
 bool verdict_recipient(
     struct verdict *, bool add, const char *address, const char *parameters, const char **why);
+/* Forget every change of recipients so far. */
+void verdict_drop_recipients(struct verdict *);
 bool verdict_sender(
     struct verdict *, const char *address, const char *parameters, const char **why);
 bool verdict_body(struct verdict *, const void *bytes, size_t n, const char **why);

@@ -8,9 +8,36 @@
 
 #include <lauxlib.h>
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
+#define FAIR_START_BYTES (512 * 1024) /* libraries, a script and some data */
 #define HOOK_INTERVAL 1000 /* VM instructions between two looks at the clock */
+
+static atomic_size_t total, total_cap;
+
+void guard_limit_total(size_t bytes)
+{
+	atomic_store(&total_cap, bytes);
+}
+
+static void account_memory(struct guard *g, size_t old_size, size_t new_size)
+{
+	g->used += new_size - old_size; /* wraps where it shrinks */
+	atomic_fetch_add_explicit(&total, new_size - old_size, memory_order_relaxed);
+}
+
+/* The sum counts for an instance that uses more than a fair start only: one greedy script must not
+ * keep others from beginning. */
+static bool may_grow(const struct guard *g, size_t old_size, size_t new_size)
+{
+	size_t all = atomic_load_explicit(&total_cap, memory_order_relaxed);
+
+	if (new_size > g->cap || g->used - old_size > g->cap - new_size)
+		return false;
+	return all == 0 || g->used < FAIR_START_BYTES ||
+	       atomic_load_explicit(&total, memory_order_relaxed) - old_size + new_size <= all;
+}
 
 void *guard_alloc(void *arg, void *old, size_t old_size, size_t new_size)
 {
@@ -21,17 +48,16 @@ void *guard_alloc(void *arg, void *old, size_t old_size, size_t new_size)
 		old_size = 0; /* Lua passes the kind of object here */
 	if (new_size == 0) {
 		free(old);
-		g->used -= old_size;
+		account_memory(g, old_size, 0);
 		return NULL;
 	}
-	if (new_size > old_size && g->cap != 0 &&
-	    (new_size > g->cap || g->used - old_size > g->cap - new_size)) {
+	if (new_size > old_size && g->cap != 0 && !may_grow(g, old_size, new_size)) {
 		g->memory_refused = true;
 		return NULL;
 	}
 	p = realloc(old, new_size);
 	if (p != NULL)
-		g->used += new_size - old_size;
+		account_memory(g, old_size, new_size);
 	else
 		g->memory_refused = true;
 	return p;

@@ -21,6 +21,8 @@ struct guard {
 	bool memory_refused; /* since guard_start() */
 };
 
+/* What all scripts of the process may use together, 0 = no limit. Thread-safe. */
+void guard_limit_total(size_t bytes);
 void *guard_alloc(void *guard, void *old, size_t old_size, size_t new_size); /* a lua_Alloc */
 
 /* Begin a budget for the call that follows, and arm the hook on L. find gives the guard of any

@@ -5,6 +5,7 @@
 
 #include "common/clock.h"
 #include "common/list.h"
+#include "lua-bindings/guard.h"
 #include "lua-bindings/runtime.h"
 #include "lua-bindings/script_files.h"
 #include "lua-bindings/script_set_private.h"
@@ -357,6 +358,8 @@ void script_set_publish(struct script_set *set)
 {
 	struct script_set *before;
 
+	if (set != NULL)
+		guard_limit_total(set->config->lua.total_bytes);
 	pthread_mutex_lock(&current_lock);
 	before = current;
 	current = set;

@@ -93,6 +93,8 @@ bool call_run(struct call *c, const char *hook, struct verdict *v)
 		return r == RUN_OK;
 	if (r == RUN_OK)
 		notice_wrong_result(s, hook, c->wanted);
+	/* as if it had not been called: what it assigned to global variables does not count */
+	s->stale |= GLOBALS_SESSION | GLOBALS_TLS | GLOBALS_RBL;
 	if (c->reply != NULL) /* it failed after this result was taken */
 		reply_free(&c->reply->reply);
 	apply_failure(s, v);

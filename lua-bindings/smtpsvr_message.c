@@ -5,6 +5,7 @@
 #include "lua-bindings/script_set_private.h"
 #include "lua-bindings/smtpsvr_private.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +31,8 @@ void message_end(struct smtpsvr *s)
 	free(s->line);
 	s->line = NULL;
 	s->line_n = 0;
-	s->recipients_blocked = s->line_hooks_off = false;
+	s->recipients_blocked = s->line_hooks_off = s->not_kept = false;
+	s->line_hooks_ms = 0;
 }
 
 /* A refusal where this event cannot be answered waits for the end of the message. The first one
@@ -210,10 +212,13 @@ void smtpsvr_data(struct smtpsvr *s, struct verdict *v)
 	}
 	if (v->action != VERDICT_REPLY)
 		hook_plain(s, "StartMessage", v);
+	/* A refused DATA leaves the MTA within the transaction and libmilter outside of it: when the
+	 * client then says DATA again libmilter never answers, and the MTA may take the message unseen
+	 * (observed). So the refusal is the reply to the final dot; 421 closes and may come at once. */
+	if (v->action == VERDICT_REPLY && (s->local_submission || v->reply.code != 421))
+		postpone(s, v);
 	else
 		log_refusal(s, "message from", message_sender(s->message)->address, v);
-	if (s->local_submission)
-		postpone(s, v);
 }
 
 /* ---- header and body ---- */
@@ -235,6 +240,32 @@ static void line_hooks(struct smtpsvr *s, const char *line, size_t n)
 	}
 }
 
+/* All the lines of a message share one lua.command_ms, however many pieces they come in. */
+static int64_t begin_lines(struct smtpsvr *s)
+{
+	int64_t now = clock_ms();
+
+	s->deadline_ms = now + s->config->lua.command_ms - s->line_hooks_ms;
+	return now;
+}
+
+static void end_lines(struct smtpsvr *s, int64_t began)
+{
+	s->line_hooks_ms += (int)(clock_ms() - began);
+}
+
+/* Hooks will see a part of the message only: what that means for the mail says lua.on_error. */
+static void not_kept(struct smtpsvr *s, const char *why)
+{
+	if (s->not_kept)
+		return;
+	s->not_kept = true;
+	log_error(s->id, "message not kept whole below state_dir = \"%s\": %s; lua.on_error decides",
+	    s->config->state_dir, why);
+	if (s->config->lua.on_error != ON_ERROR_ACCEPT && s->pending.code == 0)
+		reply_set(&s->pending, 452, "4.3.1", "Insufficient storage, try again later");
+}
+
 static bool has_line_hooks(const struct smtpsvr *s)
 {
 	return script_set_has_hook(s->set, SCRIPT_SMTPSVR, "MessageLine") ||
@@ -245,9 +276,11 @@ static bool has_line_hooks(const struct smtpsvr *s)
 static void header_lines(struct smtpsvr *s, const char *name, const char *value)
 {
 	char *all = xasprintf("%s:%s", name, value), *rest = all, *line;
+	int64_t began = begin_lines(s);
 
 	while ((line = strsep(&rest, "\n")) != NULL)
 		line_hooks(s, line, strcspn(line, "\r"));
+	end_lines(s, began);
 	free(all);
 }
 
@@ -255,9 +288,8 @@ void smtpsvr_header(struct smtpsvr *s, const char *name, const char *value, stru
 {
 	if (s->message == NULL)
 		return;
-	hooks_command(s);
-	if (!message_header(s->message, name, value) && s->pending.code == 0)
-		reply_set(&s->pending, 552, "5.3.4", "Too many header fields");
+	if (!message_header(s->message, name, value))
+		not_kept(s, "more header fields than are kept");
 	if (s->rt != NULL && has_line_hooks(s))
 		header_lines(s, name, value);
 	(void)v;
@@ -265,6 +297,8 @@ void smtpsvr_header(struct smtpsvr *s, const char *name, const char *value, stru
 
 static void body_lines(struct smtpsvr *s, const char *p, size_t n)
 {
+	int64_t began = begin_lines(s);
+
 	if (s->line == NULL)
 		s->line = xmalloc(LINE_PIECE_BYTES);
 	for (size_t i = 0; i < n; i++) {
@@ -279,18 +313,15 @@ static void body_lines(struct smtpsvr *s, const char *p, size_t n)
 		if (p[i] != '\n')
 			s->line[s->line_n++] = p[i];
 	}
+	end_lines(s, began);
 }
 
 void smtpsvr_body(struct smtpsvr *s, const void *bytes, size_t n, struct verdict *v)
 {
 	if (s->message == NULL)
 		return;
-	hooks_command(s);
-	if (message_body(s->message, bytes, n) != 0 && s->pending.code == 0) {
-		log_error(
-		    s->id, "message not stored below state_dir = \"%s\": %m", s->config->state_dir);
-		reply_set(&s->pending, 452, "4.3.1", "Insufficient storage, try again later");
-	}
+	if (message_body(s->message, bytes, n) != 0)
+		not_kept(s, strerror(errno));
 	if (s->rt != NULL && has_line_hooks(s))
 		body_lines(s, bytes, n);
 	(void)v;
@@ -348,6 +379,16 @@ static void process_message(struct smtpsvr *s, struct verdict *v)
 	strlist_clear(&actions.header_modifiers);
 }
 
+/* Hooks that only look on: their failure does not change what happens to the mail. */
+static void hook_aside(struct smtpsvr *s, const char *hook)
+{
+	struct verdict v;
+
+	verdict_init(&v);
+	hook_plain(s, hook, &v);
+	verdict_reset(&v);
+}
+
 void smtpsvr_end_of_message(struct smtpsvr *s, struct verdict *v)
 {
 	if (s->message == NULL)
@@ -362,12 +403,12 @@ void smtpsvr_end_of_message(struct smtpsvr *s, struct verdict *v)
 	if (v->action != VERDICT_REPLY)
 		process_message(s, v);
 	if (v->action == VERDICT_CONTINUE) {
-		hook_plain(s, "MonitorBcc", v);
+		hook_aside(s, "MonitorBcc");
 		outcome_header_lines(s, v);
 		outcome_parameters(s, v);
 		outcome_rbl(s, v);
 	}
-	hook_plain(s, s->recipients_blocked ? "LogRecipientsBlocked" : "LogRecipients", v);
+	hook_aside(s, s->recipients_blocked ? "LogRecipientsBlocked" : "LogRecipients");
 	log_refusal(s, "message from", message_sender(s->message)->address, v);
 	message_end(s);
 }

@@ -138,13 +138,14 @@ static sfsistat on_mail(SMFICTX *ctx, char **argv)
 	return r;
 }
 
-/* Mailers that hand a message to another host by SMTP, in the names of both MTAs. */
+/* Mailers that hand a message to another host by SMTP: the names of both MTAs, and what administrators
+ * make of them ("smtp-slow", "relay_out"). */
 static bool is_remote(const char *mailer)
 {
-	static const char *const remote[] = {"smtp", "esmtp", "smtp8", "dsmtp", "smtps", "relay"};
+	static const char *const remote[] = {"smtp", "esmtp", "dsmtp", "relay"};
 
 	for (size_t i = 0; mailer != NULL && i < sizeof remote / sizeof *remote; i++)
-		if (strcmp(mailer, remote[i]) == 0)
+		if (strncmp(mailer, remote[i], strlen(remote[i])) == 0)
 			return true;
 	return false;
 }

@@ -39,7 +39,7 @@ static struct worker *workers;
 static size_t nworkers;
 static bool stopping, told_ready;
 static int64_t kill_ms; /* when stopping: the moment patience ends */
-static int (*worker_main)(const char *, int);
+static int (*worker_main)(const char *, int, bool);
 
 /* ---- starting and stopping workers ---- */
 
@@ -48,8 +48,9 @@ static _Noreturn void become_worker(const struct worker *w, int control, const s
 	for (size_t i = 0; i < nworkers; i++)
 		if (workers[i].pid != 0)
 			close(workers[i].control);
+	setpgid(0, 0); /* a Ctrl-C is for the supervisor: libmilter would cut its sessions */
 	sigprocmask(SIG_UNBLOCK, signals, NULL);
-	exit(worker_main(w->address, control));
+	exit(worker_main(w->address, control, told_ready));
 }
 
 static bool start(struct worker *w, const sigset_t *signals)
@@ -336,7 +337,7 @@ static int prepare(const struct config *cfg)
 	return 0;
 }
 
-int supervise(const struct config *cfg, int (*run_worker)(const char *address, int control),
+int supervise(const struct config *cfg, int (*run_worker)(const char *address, int control, bool again),
     void (*ready)(void))
 {
 	sigset_t signals;

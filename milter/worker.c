@@ -32,6 +32,7 @@
 #define DRAIN_QUIET_STEPS 10 /* that many times in a row */
 
 static const struct worker_options *options;
+static struct config *config; /* the supervisor's, or newer; the scripts may have a newer one still */
 static const char *address;
 static int control;
 static bool listening; /* the socket at address is ours */
@@ -57,6 +58,16 @@ static void put_in_force(struct config *cfg, struct script_set *set, struct reso
 	waiting_limit(cfg->milter.waiting);
 	resolvers_publish(resolvers);
 	script_set_publish(set);
+}
+
+/* One worker for all: they would write the same files. */
+static void keep(const struct script_set *set)
+{
+	char error[512];
+
+	if (strcmp(address, options->config->milter.listen.v[0]) == 0 &&
+	    !script_set_keep(set, "milter", error, sizeof error))
+		log_warn(NULL, "%s", error);
 }
 
 /* At start: the scripts of the directory, else the last good ones, else nothing works. */
@@ -85,11 +96,32 @@ static int load_first(struct config *cfg)
 		    "RUNNING THE LAST GOOD SCRIPTS from %s until the error is "
 		    "corrected and the daemon reloaded",
 		    cfg->state_dir);
-	} else if (!script_set_keep(set, "milter", kept, sizeof kept)) {
-		log_warn(NULL, "%s", kept);
+	} else {
+		keep(set);
 	}
 	put_in_force(cfg, set, resolvers);
 	return 0;
+}
+
+static bool same_dns(const struct config *a, const struct config *b)
+{
+	bool same = a->dns.servers.n == b->dns.servers.n &&
+		    a->dns.breaker_failures == b->dns.breaker_failures &&
+		    a->dns.breaker_ms == b->dns.breaker_ms;
+
+	for (size_t i = 0; same && i < a->dns.servers.n; i++)
+		same = strcmp(a->dns.servers.v[i], b->dns.servers.v[i]) == 0;
+	return same;
+}
+
+/* The ones in use keep what they remember, unless the settings are others. */
+static struct resolvers *resolvers_for(const struct config *cfg, char *error, size_t size)
+{
+	struct script_set *now = script_set_current();
+	bool same = same_dns(script_set_config(now), cfg);
+
+	script_set_unref(now);
+	return same ? resolvers_current() : resolvers_new(cfg, error, size);
 }
 
 static bool reload(char *error, size_t size)
@@ -97,10 +129,9 @@ static bool reload(char *error, size_t size)
 	struct config *cfg = config_load(options->config_path, &options->overrides, error, size);
 	struct resolvers *resolvers = NULL;
 	struct script_set *set = NULL;
-	char why[512];
 
 	if (cfg != NULL)
-		resolvers = resolvers_new(cfg, error, size);
+		resolvers = resolvers_for(cfg, error, size);
 	if (resolvers != NULL)
 		set = script_set_load(cfg, error, size);
 	if (set == NULL) {
@@ -108,8 +139,7 @@ static bool reload(char *error, size_t size)
 		config_unref(cfg);
 		return false;
 	}
-	if (!script_set_keep(set, "milter", why, sizeof why))
-		log_warn(NULL, "%s", why);
+	keep(set);
 	log_info(NULL,
 	    "scripts and settings reloaded: generation %u; sessions in progress keep theirs",
 	    script_set_generation(set));
@@ -205,7 +235,7 @@ static bool start_thread(void *(*run)(void *))
 
 static bool open_socket(const struct identity *id, char *error, size_t size)
 {
-	const struct config *cfg = options->config;
+	const struct config *cfg = config;
 	const char *path = lock_socket_path(address);
 	mode_t before = umask(0177); /* nobody connects before owner and mode are right */
 	bool fine = callbacks_register(address) && smfi_setconn((char *)address) == MI_SUCCESS &&
@@ -222,6 +252,18 @@ static bool open_socket(const struct identity *id, char *error, size_t size)
 				   cfg->milter.socket_group, cfg->milter.socket_mode, error, size);
 }
 
+/* A reload since the start of the daemon is not known to the supervisor, whose copy this process has. */
+static void refresh_config(void)
+{
+	char error[1024];
+	struct config *now = config_load(options->config_path, &options->overrides, error, sizeof error);
+
+	if (now == NULL)
+		log_error(NULL, "settings of the last start used again: %s", error);
+	else
+		config = now;
+}
+
 static int start(void)
 {
 	struct identity id;
@@ -229,14 +271,14 @@ static int start(void)
 	int status;
 
 	errno = 0;
-	if (!privileges_identity(options->config, &id, error, sizeof error) ||
-	    !privileges_directories(options->config, &id, error, sizeof error) ||
+	if (!privileges_identity(config, &id, error, sizeof error) ||
+	    !privileges_directories(config, &id, error, sizeof error) ||
 	    !open_socket(&id, error, sizeof error) ||
-	    !privileges_drop(options->config, &id, error, sizeof error)) {
+	    !privileges_drop(config, &id, error, sizeof error)) {
 		log_error(NULL, "%s", error);
 		return EX_CONFIG;
 	}
-	status = load_first(options->config);
+	status = load_first(config);
 	if (status == 0 && !start_thread(control_thread))
 		status = EX_OSERR;
 	if (status == 0 && wake_prepare(address) && !start_thread(wake_watch))
@@ -244,19 +286,22 @@ static int start(void)
 	return status;
 }
 
-int worker_run(const char *listen_address, int control_fd)
+int worker_run(const char *listen_address, int control_fd, bool again)
 {
 	int status;
 
 	address = listen_address;
 	control = control_fd;
+	config = options->config;
+	if (again)
+		refresh_config();
 	signal(SIGPIPE, SIG_IGN);
 	status = start();
 	if (status != 0) {
 		remove_socket();
 		return status;
 	}
-	log_info(NULL, "ready on %s, scripts from %s", address, options->config->scripts);
+	log_info(NULL, "ready on %s, scripts from %s", address, config->scripts);
 	report(REPORT_READY);
 	if (smfi_main() != MI_SUCCESS) {
 		log_error(NULL, "libmilter ended with an error on %s", address);

@@ -3,6 +3,8 @@
 
 #include "common/config.h"
 
+#include <stdbool.h>
+
 struct worker_options {
 	const char *config_path; /* to read it again at a reload; NULL = default */
 	struct config_overrides overrides;
@@ -13,4 +15,4 @@ struct worker_options {
 void worker_configure(const struct worker_options *);
 
 /* Returns the exit status: EX_CONFIG when there is no usable script set, EX_OSERR ... */
-int worker_run(const char *address, int control);
+int worker_run(const char *address, int control, bool again);

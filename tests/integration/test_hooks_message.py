@@ -1,5 +1,7 @@
 """Hooks of smtpsvr.lua within a message: MAIL, RCPT, DATA, the whole message, and what they change."""
 
+import time
+
 import pytest
 
 from rig import machine, smtp
@@ -113,8 +115,59 @@ def test_data_refused(mta, milter):
     milter.start('function DoDATAStart(list) return "550 5.7.1 no data for " .. #list end')
     with mta.client() as c:
         c.envelope(SENDER, [BOB, EVE])
-        reply = c.command("DATA")
+        reply = c.data(smtp.crlf(MESSAGE))        # the reply to the final dot
         assert (reply.code, said(reply)) == (550, ["no data for 2"])
+    mta.settle()
+    assert mta.deliveries() == []
+
+
+@pytest.mark.parametrize("again", [["DATA"], ["RCPT TO:<eve@two.test>", "DATA"]])
+def test_refused_data_is_not_had_by_asking_again(again, mta, milter):
+    """A client that says DATA once more after a refusal neither hangs nor gets its message through."""
+    milter.start('function DoDATAStart(list) return "550 5.7.1 no data" end')
+    with mta.client() as c:
+        c.envelope(SENDER, [BOB])
+        began = time.monotonic()
+        assert c.data(smtp.crlf(MESSAGE)).code == 550
+        for command in again:
+            assert c.command(command).code == 503     # the transaction is over
+        assert c.send(SENDER, [BOB], MESSAGE).code == 550
+        assert time.monotonic() - began < 10
+    mta.settle()
+    assert mta.deliveries() == []
+
+
+def test_recipient_removed_with_changed_parameters_stays_removed(mta, milter):
+    milter.start('''
+        function DoRCPTTO(data, rcpt, p) p.NOTIFY = "NEVER" return "", p end
+        function ProcessMessage(f, s, r, a)
+            a.SendToOriginalRecipients = false
+            a.Recipients = {"new@two.test"}
+            return a
+        end
+    ''')
+    assert mta.send(SENDER, BOB, MESSAGE).code == 250
+    assert recipients(mta) == ["new@two.test"]
+
+
+def test_hooks_for_logging_do_not_change_what_happens(mta, milter):
+    milter.start('''
+        function ProcessMessage(f, s, r, a) a.Ignore = true return a end
+        function LogRecipients() error("oops") end
+    ''', "lua.on_error=tempfail")
+    assert mta.send(SENDER, BOB, MESSAGE).code == 250
+    mta.settle()
+    assert mta.deliveries() == []
+
+
+def test_all_lines_of_a_message_share_one_budget(mta, milter):
+    """Twenty headers, each line sleeping: not twenty times lua.command_ms."""
+    milter.start('function MessageLine(l) os.sleep(400) end', "lua.command_ms=1000", "lua.hook_ms=900")
+    headers = "".join(f"X-{n}: y\n" for n in range(20))
+    began = time.monotonic()
+    assert mta.send(SENDER, BOB, headers + MESSAGE).code == 250
+    assert time.monotonic() - began < 5
+    milter.wait_log("MessageLine hooks used up lua.command_ms")
 
 
 @pytest.mark.parametrize("lines", [r'"X-One: 1\r\nX-Two: 2\r\n folded\r\n"', r'"X-One: 1\nX-Two: 2\n folded"',

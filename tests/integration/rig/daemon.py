@@ -19,6 +19,18 @@ SANITIZER_EXIT = 99
 START_SECONDS, STOP_SECONDS = 20, 20   # libmilter alone takes 5 s to stop
 
 
+def kill_session(leader):
+    """SIGKILL to every process of a session: workers have process groups of their own."""
+    stats = pathlib.Path("/proc").glob("[0-9]*/stat")
+    for stat in sorted(stats, key=lambda s: -int(s.parent.name)):   # workers before the leader
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[3]) == leader:
+                os.kill(int(stat.parent.name), signal.SIGKILL)
+        except (OSError, ProcessLookupError):
+            pass     # it ended meanwhile
+
+
 class Daemon:
     """Subclasses say what to run with launch(); start-up is over when the program reports
     READY=1 to NOTIFY_SOCKET, as systemd expects it."""
@@ -102,7 +114,7 @@ class Daemon:
 
     def kill(self):
         """SIGKILL to the program and its working processes, as the test wants it."""
-        os.killpg(self.pid, signal.SIGKILL)
+        kill_session(self.pid)
         return self.wait_exit()
 
     # what it said
@@ -144,9 +156,6 @@ class Daemon:
                 wrong.append(f"SIGTERM ended it with status {status}")
         except subprocess.TimeoutExpired:
             wrong.append(f"SIGTERM did not end it in {STOP_SECONDS} s")
-        try:
-            os.killpg(group, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+        kill_session(group)
         self.process = None
         return wrong
