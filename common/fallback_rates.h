@@ -5,8 +5,8 @@
  * here: for one process alone the merged state is the very one that Redis would have reached.
  *
  * A take that Redis may have charged before it went away is in doubt. It is part of what is owed,
- * and named in the debt: Redis leaves it out if it did charge it, and will not charge it any more if
- * not.
+ * and named in the debt: Redis leaves it out if it did charge it, and will not charge it any more
+ * if not.
  *
  * A debt that is being merged is frozen: it keeps its id until Redis has it, so that a merge
  * whose reply was lost can be sent again; what is taken meanwhile belongs to the next debt.

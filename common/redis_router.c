@@ -284,7 +284,7 @@ static bool again(struct call *c, const redisReply *error)
 	case NEXT_LOAD:
 		return load_script(c);
 	case NEXT_WAIT:
-		poll(NULL, 0, TRY_AGAIN_MS);
+		poll(NULL, 0, c->until - clock_ms() > TRY_AGAIN_MS ? TRY_AGAIN_MS : 1);
 		return true;
 	case NEXT_ELSEWHERE:
 		return elsewhere(c);

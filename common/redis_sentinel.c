@@ -140,14 +140,15 @@ static void keep_master(struct sentinel *s, const char *host, uint16_t port)
 
 static void ask(struct sentinel *s, int64_t until, struct redis_failure *f)
 {
+	int64_t began = clock_ms();
 	enum breaker_outcome outcome;
 	char *host = NULL;
 	uint16_t port = 0;
 	bool allowed;
 
 	pthread_mutex_lock(&s->lock);
-	allowed = breaker_allows(&s->breaker, clock_ms());
-	s->asked = clock_ms();
+	allowed = breaker_allows(&s->breaker, began);
+	s->asked = began;
 	pthread_mutex_unlock(&s->lock);
 	if (!allowed) {
 		redis_failure_set(f, REDIS_FAULT_UNREACHABLE, "Sentinels skipped after failures");
@@ -158,7 +159,10 @@ static void ask(struct sentinel *s, int64_t until, struct redis_failure *f)
 		free(host);
 		outcome = BREAKER_OK;
 	} else {
-		outcome = f->fault == REDIS_FAULT_TIMEOUT ? BREAKER_NO_EVIDENCE : BREAKER_FAILED;
+		bool hasty =
+		    f->fault == REDIS_FAULT_TIMEOUT && clock_ms() - began < BREAKER_EVIDENCE_MS;
+
+		outcome = hasty ? BREAKER_NO_EVIDENCE : BREAKER_FAILED;
 	}
 	pthread_mutex_lock(&s->lock);
 	if (breaker_report(&s->breaker, outcome, clock_ms()) == BREAKER_OPENED)

@@ -18,10 +18,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define STATEMENTS 64		  /* more than the engine has */
-#define PROGRESS_STEPS 1000	  /* virtual machine steps between looks at the clock, some 50 us */
-#define FILE_MODE 0660		  /* the group shares the store with the administrator's command */
-#define WAL_PAGES "4000"	  /* between checkpoints, each with two fsyncs: some 150 attempts */
+#define STATEMENTS 64	    /* more than the engine has */
+#define PROGRESS_STEPS 1000 /* virtual machine steps between looks at the clock, some 50 us */
+#define FILE_MODE 0660	    /* the umask has the last word; mail addresses are not for others */
+#define WAL_PAGES "4000"    /* between checkpoints, each with two fsyncs: some 150 attempts */
 #define WAL_KEEP_BYTES "67108864" /* a WAL that grew in a rush is cut back to this */
 
 struct statement {

@@ -41,10 +41,10 @@ struct store_rate_doubt {
 struct store_rate_debt { /* what was taken of one limit while the server was away */
 	const struct store_rate_limit *limit;
 	const char *id; /* a second merge of that id changes nothing */
-	double
-	    owed[LIMIT_STORE_RATE_WINDOWS]; /* milliseconds that each window drains later by it */
-	const struct store_rate_doubt
-	    *doubts; /* included in `owed`: left out if they were charged */
+	/* How many milliseconds later each window drains by it. */
+	double owed[LIMIT_STORE_RATE_WINDOWS];
+	/* Included in `owed`, and left out if the server did charge them. */
+	const struct store_rate_doubt *doubts;
 	size_t ndoubts;
 };
 

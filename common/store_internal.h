@@ -7,8 +7,8 @@
 
 struct store {
 	struct store_engine *engine;
-	struct store_engine
-	    *counters; /* attempts and rates: the engine, or the fallback before it */
+	/* For attempts and rates: the engine, or the fallback before it. */
+	struct store_engine *counters;
 	struct store_options options;
 	char *prefix;	/* owns options.prefix */
 	char nonce[17]; /* random: ids of this handle differ from all others */

@@ -4,6 +4,7 @@
  * store_redis_*.c by subject, each one script or command and so one round trip. */
 #include "common/store_redis.h"
 
+#include "common/log.h"
 #include "common/store_text.h"
 
 #include <hiredis/hiredis.h>
@@ -11,6 +12,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sysexits.h>
 
 const char *store_redis_key(
     const struct store_redis *s, struct strlist *keep, const char *format, ...)
@@ -18,11 +20,13 @@ const char *store_redis_key(
 	va_list ap;
 	char *rest, *key;
 	const char *kept;
+	int n;
 
 	va_start(ap, format);
-	if (vasprintf(&rest, format, ap) < 0)
-		rest = xstrdup("{}"); /* no memory: a key that nothing uses */
+	n = vasprintf(&rest, format, ap);
 	va_end(ap);
+	if (n < 0) /* as list.h does: keys are bounded */
+		log_fatal(EX_OSERR, "out of memory: no room for a key");
 	key = xasprintf("%s%s", s->prefix, rest);
 	strlist_add(keep, key);
 	kept = keep->v[keep->n - 1];

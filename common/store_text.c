@@ -108,6 +108,7 @@ void store_complain(const char *fmt, ...)
 	static _Atomic unsigned silent;
 	int64_t now = clock_ms(), due = atomic_load(&next);
 	char text[512];
+	unsigned unsaid;
 	va_list ap;
 
 	if (now < due || !atomic_compare_exchange_strong(&next, &due, now + COMPLAIN_EVERY_MS)) {
@@ -117,6 +118,9 @@ void store_complain(const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	log_warn(NULL, "store: %s (%u more since the last such line)", text,
-	    atomic_exchange(&silent, 0));
+	unsaid = atomic_exchange(&silent, 0);
+	if (unsaid > 0)
+		log_warn(NULL, "store: %s (and %u more complaints before)", text, unsaid);
+	else
+		log_warn(NULL, "store: %s", text);
 }

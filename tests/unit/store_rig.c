@@ -144,6 +144,7 @@ int store_contract(const char *name)
 
 	for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
 		snprintf(title, sizeof title, "%s, %s", name, groups[i].subject);
+		printf("--- %s\n", title);
 		failed += _cmocka_run_group_tests(title, groups[i].tests, groups[i].n, NULL, NULL);
 	}
 	return failed;

@@ -1,7 +1,6 @@
 /* test_store.c - the contract of the store, against each engine: SQLite, and real Redis servers
  * over TCP, unix socket and TLS, as a user with the rights of contrib/redis/users.acl only (R12),
  * behind Sentinels and as a cluster. */
-#include "common/list.h"
 #include "tests/unit/redis_servers.h"
 #include "tests/unit/store_rig.h"
 
@@ -52,53 +51,48 @@ static int with_tls(void)
 	    contract("rediss", "rediss://:s3cret%%2f%%40%%3a%%25@localhost:%u?ca=%s&cert=%s&key=%s",
 		s.tls_port, ca, cert, key);
 	redis_server_stop(&s);
+	redis_certificates_remove(dir);
 	return failed;
+}
+
+/* The command that makes the user of contrib/redis/users.acl, with "few" as the password. */
+static bool read_rights(char *command, size_t size)
+{
+	static const char user[] = "user ", password[] = "CHANGE-ME";
+	const char *source = getenv("MAILHOOKS_SOURCE");
+	char path[300], line[2000] = "", *at;
+	FILE *file;
+
+	snprintf(path, sizeof path, "%s/contrib/redis/users.acl", source != NULL ? source : ".");
+	file = fopen(path, "r");
+	if (file == NULL) {
+		printf("%s cannot be read\n", path);
+		return false;
+	}
+	at = fgets(line, sizeof line, file) != NULL ? strstr(line, password) : NULL;
+	fclose(file);
+	if (at == NULL || strncmp(line, user, strlen(user)) != 0) {
+		printf("%s does not begin with a user and %s\n", path, password);
+		return false;
+	}
+	line[strcspn(line, "\n")] = '\0';
+	snprintf(command, size, "ACL SETUSER %.*sfew%s", (int)(at - line - strlen(user)),
+	    line + strlen(user), at + strlen(password));
+	return true;
 }
 
 /* R12: the rights that are documented are enough. */
 static int with_few_rights(void)
 {
 	static const char *const plain[] = {NULL};
-	const char *source = getenv("MAILHOOKS_SOURCE");
-	char line[2000] = "", *rights, *keys, rest[2000];
 	struct redis_server s;
-	char path[300];
-	FILE *file;
+	char command[2200];
 	int failed;
 
-	snprintf(path, sizeof path, "%s/contrib/redis/users.acl", source ? source : ".");
-	file = fopen(path, "r");
-	if (file == NULL || fgets(line, sizeof line, file) == NULL) {
-		printf("%s cannot be read\n", path);
+	if (!read_rights(command, sizeof command))
 		return 1;
-	}
-	fclose(file);
-	line[strcspn(line, "\n")] = '\0';
-	rights = line + strlen("user mailhooks ");
-	keys = strstr(rights, "CHANGE-ME");
-	snprintf(rest, sizeof rest, "%s", keys + strlen("CHANGE-ME"));
-	snprintf(keys, sizeof line - (size_t)(keys - line), "few%s", rest);
-
 	redis_server_start(&s, plain);
-	{
-		struct strlist words = STRLIST_INIT;
-		char *save = NULL;
-		char command[2200] = "ACL SETUSER mailhooks";
-
-		for (char *w = strtok_r(rights, " ", &save); w != NULL;
-		     w = strtok_r(NULL, " ", &save))
-			strlist_add(&words, w);
-		for (size_t i = 0; i < words.n; i++) {
-			size_t n = strlen(command);
-
-			snprintf(command + n, sizeof command - n, " %s", words.v[i]);
-		}
-		strlist_clear(&words);
-		if (strcmp(redis_server_do(&s, command), "OK") != 0) {
-			printf("%s: not taken by Redis\n", path);
-			return 1;
-		}
-	}
+	assert_string_equal(redis_server_do(&s, command), "OK");
 	redis_server_do(&s, "ACL SETUSER default off");
 	store_rig_prefix("mailhooks:");
 	failed = contract("redis, few rights (R12)", "redis://mailhooks:few@127.0.0.1:%u", s.port);
@@ -138,11 +132,11 @@ int main(void)
 	store_rig_engine("sqlite");
 	failed = store_contract("sqlite");
 	if (!redis_servers_installed())
-		return failed;
+		return failed != 0;
 	failed += on_one_server();
 	failed += with_tls();
 	failed += with_few_rights();
 	failed += with_sentinels();
 	failed += with_a_cluster();
-	return failed;
+	return failed != 0; /* not their number: 77 would mean "skipped" */
 }
