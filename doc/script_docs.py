@@ -40,7 +40,7 @@ def _parse(body):
 def read(root):
     """All comments below root, and what is wrong with the form of some ("file:line: what")."""
     docs, wrong = [], []
-    for path in sorted(glob.glob(f"{root}/lua-bindings/*.c")):
+    for path in sorted(glob.glob(f"{root}/lua-bindings/**/*.c", recursive=True)):
         with open(path, encoding="utf-8") as file:
             source = file.read()
         for block in _BLOCK.finditer(source):

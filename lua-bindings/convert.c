@@ -2,7 +2,7 @@
 #include "lua-bindings/convert.h"
 
 #include "common/limits.h"
-#include "lua-bindings/work.h"
+#include "lua-bindings/lib/work.h"
 
 #include <math.h>
 #include <string.h>

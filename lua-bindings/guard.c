@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 #define FAIR_START_BYTES (512 * 1024) /* libraries, a script and some data */
-#define HOOK_INTERVAL 1000 /* VM instructions between two looks at the clock */
+#define HOOK_INTERVAL 1000	      /* VM instructions between two looks at the clock */
 
 static atomic_size_t total, total_cap;
 

@@ -4,9 +4,9 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "lua-bindings/guard.h"
-#include "lua-bindings/load.h"
+#include "lua-bindings/lib/load.h"
 #include "lua-bindings/luaout.h"
-#include "lua-bindings/sandbox.h"
+#include "lua-bindings/lib/sandbox.h"
 #include "lua-bindings/script_set_private.h"
 
 #include <stdlib.h>

@@ -9,7 +9,7 @@
 #include "lua-bindings/runtime.h"
 #include "lua-bindings/script_files.h"
 #include "lua-bindings/script_set_private.h"
-#include "lua-bindings/smtpsvr_private.h"
+#include "lua-bindings/smtpsvr/smtpsvr_private.h"
 
 #include <limits.h>
 #include <pthread.h>

@@ -138,8 +138,8 @@ static sfsistat on_mail(SMFICTX *ctx, char **argv)
 	return r;
 }
 
-/* Mailers that hand a message to another host by SMTP: the names of both MTAs, and what administrators
- * make of them ("smtp-slow", "relay_out"). */
+/* Mailers that hand a message to another host by SMTP: the names of both MTAs, and what
+ * administrators make of them ("smtp-slow", "relay_out"). */
 static bool is_remote(const char *mailer)
 {
 	static const char *const remote[] = {"smtp", "esmtp", "dsmtp", "relay"};

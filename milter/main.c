@@ -1,5 +1,5 @@
 /* main.c - mailhooks-milter: command line, configuration, into the background, supervise. */
-#include "common/background.h"
+#include "common/daemon/background.h"
 #include "common/config.h"
 #include "common/list.h"
 #include "common/log.h"

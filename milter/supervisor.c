@@ -3,10 +3,10 @@
 
 #include "common/clock.h"
 #include "common/list.h"
-#include "common/lock.h"
+#include "common/daemon/lock.h"
 #include "common/log.h"
-#include "common/notify.h"
-#include "common/privileges.h"
+#include "common/daemon/notify.h"
+#include "common/daemon/privileges.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -337,8 +337,8 @@ static int prepare(const struct config *cfg)
 	return 0;
 }
 
-int supervise(const struct config *cfg, int (*run_worker)(const char *address, int control, bool again),
-    void (*ready)(void))
+int supervise(const struct config *cfg,
+    int (*run_worker)(const char *address, int control, bool again), void (*ready)(void))
 {
 	sigset_t signals;
 	int fd, status = prepare(cfg);

@@ -31,5 +31,5 @@ enum supervisor_report {
 /* Runs the workers until SIGTERM or SIGINT; returns the exit status. run_worker is called in the
  * child with one address of cfg->milter.listen and its end of the socket pair, and returns its exit
  * status. ready is called once when all workers are ready. */
-int supervise(const struct config *cfg, int (*run_worker)(const char *address, int control, bool again),
-    void (*ready)(void));
+int supervise(const struct config *cfg,
+    int (*run_worker)(const char *address, int control, bool again), void (*ready)(void));

@@ -1,7 +1,7 @@
 /* wake.c - see wake.h. One thread of its own; the callbacks only count. */
 #include "milter/wake.h"
 
-#include "common/lock.h"
+#include "common/daemon/lock.h"
 #include "common/log.h"
 
 #include <errno.h>

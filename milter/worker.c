@@ -7,9 +7,9 @@
 
 #include "common/clock.h"
 #include "common/list.h"
-#include "common/lock.h"
+#include "common/daemon/lock.h"
 #include "common/log.h"
-#include "common/privileges.h"
+#include "common/daemon/privileges.h"
 #include "common/waiting.h"
 #include "lua-bindings/luaout.h"
 #include "lua-bindings/script_set.h"
@@ -32,7 +32,8 @@
 #define DRAIN_QUIET_STEPS 10 /* that many times in a row */
 
 static const struct worker_options *options;
-static struct config *config; /* the supervisor's, or newer; the scripts may have a newer one still */
+static struct config
+    *config; /* the supervisor's, or newer; the scripts may have a newer one still */
 static const char *address;
 static int control;
 static bool listening; /* the socket at address is ours */
@@ -252,11 +253,13 @@ static bool open_socket(const struct identity *id, char *error, size_t size)
 				   cfg->milter.socket_group, cfg->milter.socket_mode, error, size);
 }
 
-/* A reload since the start of the daemon is not known to the supervisor, whose copy this process has. */
+/* A reload since the start of the daemon is not known to the supervisor, whose copy this process
+ * has. */
 static void refresh_config(void)
 {
 	char error[1024];
-	struct config *now = config_load(options->config_path, &options->overrides, error, sizeof error);
+	struct config *now =
+	    config_load(options->config_path, &options->overrides, error, sizeof error);
 
 	if (now == NULL)
 		log_error(NULL, "settings of the last start used again: %s", error);

@@ -1,9 +1,9 @@
 /* listen.c - see listen.h. Source for LISTEN_FDS: sd_listen_fds(3); by hand for the same reason as
- * common/notify.c. */
+ * common/daemon/notify.c. */
 #include "policy/listen.h"
 
 #include "common/list.h"
-#include "common/lock.h"
+#include "common/daemon/lock.h"
 #include "common/log.h"
 
 #include <errno.h>

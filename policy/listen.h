@@ -2,11 +2,11 @@
  *
  * Sockets from systemd (LISTEN_FDS) have FileDescriptorName=policy or =socketmap; they replace the
  * addresses that the configuration lists for that service, and systemd owns and keeps their files.
- * For our own unix sockets there is a lock beside each (common/lock.h). */
+ * For our own unix sockets there is a lock beside each (common/daemon/lock.h). */
 #pragma once
 
 #include "common/config.h"
-#include "common/privileges.h"
+#include "common/daemon/privileges.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,12 +2,12 @@
  *
  * One process: the main thread runs libevent's loop and never waits for anything else; scripts run
  * in worker threads (dispatch.h), reloads in one of their own (scripts.h). */
-#include "common/background.h"
+#include "common/daemon/background.h"
 #include "common/config.h"
 #include "common/list.h"
 #include "common/log.h"
-#include "common/notify.h"
-#include "common/privileges.h"
+#include "common/daemon/notify.h"
+#include "common/daemon/privileges.h"
 #include "lua-bindings/luaout.h"
 #include "lua-bindings/script_set.h"
 #include "policy/dispatch.h"

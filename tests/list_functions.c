@@ -1,7 +1,7 @@
 /* list_functions.c - print the names of everything that a script finds at the start of its life,
  * one per line. For tests/check-docs. */
 #include "lua-bindings/runtime.h"
-#include "lua-bindings/sandbox.h"
+#include "lua-bindings/lib/sandbox.h"
 
 #include <stdio.h>
 

@@ -1,5 +1,5 @@
 /* A BinHex 4.0 text: the same answer however it is cut, and no more than was stated (R15). */
-#include "common/binhex.h"
+#include "common/mime/binhex.h"
 #include "common/limits.h"
 #include "tests/fuzz/must.h"
 

@@ -1,7 +1,7 @@
 /* A configuration file: any text loads or is refused with its place, and nothing is lost. What
  * loads still says the same when its comments are blanks. */
 #include "common/config.h"
-#include "common/config_private.h"
+#include "common/config/config_private.h"
 #include "tests/fuzz/must.h"
 
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 /* Raw DNS answers: any bytes are one of three answers, complete and within the limits (R5, R6).
  * The first byte chooses the type that was asked for, the rest is the message. */
-#include "common/dns_message.h"
+#include "common/dns/dns_message.h"
 #include "common/limits.h"
-#include "common/rbl_query.h"
+#include "common/dns/rbl_query.h"
 #include "tests/fuzz/must.h"
 
 #include <ares.h>

@@ -5,7 +5,7 @@
 #include "common/waiting.h"
 #include "lua-bindings/luaout.h"
 #include "lua-bindings/runtime.h"
-#include "lua-bindings/sandbox.h"
+#include "lua-bindings/lib/sandbox.h"
 #include "tests/fuzz/must.h"
 
 #include <string.h>

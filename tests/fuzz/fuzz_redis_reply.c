@@ -5,8 +5,8 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
-#include "common/store_redis.h"
-#include "common/store_text.h"
+#include "common/store/store_redis.h"
+#include "common/store/store_text.h"
 #include "tests/fuzz/must.h"
 
 #include <fcntl.h>

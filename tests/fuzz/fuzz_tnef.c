@@ -1,6 +1,6 @@
 /* A TNEF stream: every file and every name lies inside it (R15). */
 #include "common/limits.h"
-#include "common/tnef.h"
+#include "common/mime/tnef.h"
 #include "tests/fuzz/must.h"
 
 static void must_be_inside(const struct tnef_text *t, const uint8_t *data, size_t size)

@@ -2,7 +2,7 @@
 #include "tests/unit/redis_servers.h"
 
 #include "common/list.h"
-#include "common/redis_slot.h"
+#include "common/store/redis_slot.h"
 
 #include <hiredis/hiredis.h>
 

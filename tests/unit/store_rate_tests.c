@@ -1,5 +1,5 @@
 /* store_rate_tests.c - the contract of rate limits, for any engine. */
-#include "common/gcra.h"
+#include "common/store/gcra.h"
 #include "common/limits.h"
 #include "tests/unit/random.h"
 #include "tests/unit/store_rig.h"

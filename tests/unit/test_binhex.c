@@ -1,5 +1,5 @@
 /* BinHex 4.0: what is decoded, and that damage is reported and never more than that (R15). */
-#include "common/binhex.h"
+#include "common/mime/binhex.h"
 #include "common/limits.h"
 #include "tests/unit/container_rig.h"
 #include "tests/unit/random.h"

@@ -1,7 +1,7 @@
 /* The configuration: what is read, what is refused and how, -o, and that the sample and the
  * manual page tell the truth. MAILHOOKS_SOURCE names the source tree. */
 #include "common/config.h"
-#include "common/config_private.h"
+#include "common/config/config_private.h"
 #include "tests/unit/config_rig.h"
 
 #include <pthread.h>

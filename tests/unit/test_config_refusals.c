@@ -1,6 +1,6 @@
 /* What a configuration is refused for: where, why, and the way out; and nothing is printed. */
 #include "common/config.h"
-#include "common/config_private.h"
+#include "common/config/config_private.h"
 #include "common/limits.h"
 #include "tests/unit/config_rig.h"
 

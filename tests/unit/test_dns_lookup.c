@@ -2,7 +2,7 @@
  * remembered of the servers. */
 #include "common/clock.h"
 #include "common/dns_host.h"
-#include "common/dns_lookup.h"
+#include "common/dns/dns_lookup.h"
 #include "common/limits.h"
 #include "tests/unit/dns_servers.h"
 

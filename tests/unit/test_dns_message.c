@@ -1,6 +1,6 @@
 /* What an answer says, and that no answer hurts: every broken one is "unknown" (R6, R17). */
-#include "common/dns_message.h"
-#include "common/dns_name.h"
+#include "common/dns/dns_message.h"
+#include "common/dns/dns_name.h"
 #include "common/limits.h"
 #include "tests/unit/dns_wire.h"
 #include "tests/unit/random.h"

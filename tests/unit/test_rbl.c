@@ -1,9 +1,9 @@
 /* Block lists without a network: names, meanings, cache, zones, whitelist. */
 #include "common/limits.h"
 #include "common/rbl.h"
-#include "common/rbl_cache.h"
-#include "common/rbl_query.h"
-#include "common/rbl_zones.h"
+#include "common/dns/rbl_cache.h"
+#include "common/dns/rbl_query.h"
+#include "common/dns/rbl_zones.h"
 #include "tests/unit/random.h"
 
 #include <setjmp.h>

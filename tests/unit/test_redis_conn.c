@@ -3,8 +3,8 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/list.h"
-#include "common/redis_conn.h"
-#include "common/redis_reply.h"
+#include "common/store/redis_conn.h"
+#include "common/store/redis_reply.h"
 
 #include <hiredis/hiredis.h>
 

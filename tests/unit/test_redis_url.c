@@ -1,6 +1,6 @@
 /* test_redis_url.c - URLs of Redis servers, addresses in cluster replies, hash slots. */
-#include "common/redis_slot.h"
-#include "common/redis_url.h"
+#include "common/store/redis_slot.h"
+#include "common/store/redis_url.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* The sandbox (R14): what scripts cannot reach, and that nothing of one life is seen in the next.
  */
 #include "lua-bindings/convert.h"
-#include "lua-bindings/sandbox.h"
+#include "lua-bindings/lib/sandbox.h"
 #include "tests/unit/lua_rig.h"
 
 #include <dirent.h>

@@ -2,7 +2,7 @@
 #include "common/clock.h"
 #include "common/list.h"
 #include "common/log.h"
-#include "common/redis_slot.h"
+#include "common/store/redis_slot.h"
 #include "tests/unit/redis_servers.h"
 #include "tests/unit/store_rig.h"
 

@@ -1,10 +1,10 @@
 /* test_store_fallback.c - attempts and limits go on while Redis is away and are merged afterwards;
  * nothing is counted twice. */
 #include "common/clock.h"
-#include "common/gcra.h"
+#include "common/store/gcra.h"
 #include "common/list.h"
 #include "common/log.h"
-#include "common/store_engine.h"
+#include "common/store/store_engine.h"
 #include "tests/unit/redis_servers.h"
 #include "tests/unit/store_rig.h"
 

@@ -1,6 +1,6 @@
 /* The store's handle of a process: shared by threads, replaced by a reload, not by a fork. */
 #include "common/log.h"
-#include "common/store_shared.h"
+#include "common/store/store_shared.h"
 
 #include <pthread.h>
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 /* TNEF: which files are found, and that no length, count or depth leads outside (R15). */
 #include "common/limits.h"
-#include "common/tnef.h"
+#include "common/mime/tnef.h"
 #include "tests/unit/container_rig.h"
 #include "tests/unit/random.h"
 

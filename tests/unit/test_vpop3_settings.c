@@ -1,7 +1,7 @@
 /* VPOP3.GetSetting and its kin on real stores, and what scripts see when the store is away. */
 #include "common/clock.h"
 #include "common/log.h"
-#include "common/store_shared.h"
+#include "common/store/store_shared.h"
 #include "common/waiting.h"
 #include "tests/unit/lua_rig.h"
 #include "tests/unit/redis_servers.h"

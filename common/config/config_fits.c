@@ -1,0 +1,89 @@
+/* config_fits.c - settings that are right one by one must also fit together. */
+#include "common/config/config_private.h"
+
+/* All hooks and look-ups of a command share its time. A default gives way, a setting is refused. */
+static bool fit_time(const struct config *c, const char *section, const char *name, int *ms)
+{
+	char where[512];
+
+	if (*ms <= c->lua.command_ms)
+		return true;
+	if (config_is_set(section, name))
+		return config_failed(config_place_of(section, name, where, sizeof where),
+		    "%s.%s (%d) is more than lua.command_ms (%d), which bounds all hooks and look-ups "
+		    "of a command together: lower the one or raise the other",
+		    section, name, *ms, c->lua.command_ms);
+	*ms = c->lua.command_ms;
+	return true;
+}
+
+static bool check_needed(const struct config *c)
+{
+	char where[512];
+
+	if (c->rbl.action == RBL_ACTION_REDIRECT && c->rbl.redirect[0] == '\0')
+		return config_failed(config_place_of("rbl", "action", where, sizeof where),
+		    "rbl.action is redirect, but rbl.redirect names no address: set it");
+	if (c->milter.listen.n == 0)
+		return config_failed(config_place_of("milter", "listen", where, sizeof where),
+		    "milter.listen is empty: name an address such as "
+		    "\"unix:/run/mailhooks/milter.sock\"");
+	return true;
+}
+
+/* What tells one service from another must not be shared by two. */
+static bool check_pair(const struct service_config *a, const struct service_config *b)
+{
+	if (a->id == b->id)
+		return config_failed(NULL,
+		    "service \"%s\" and service \"%s\" have the same id %d: change one (without "
+		    "id it is the position in the file)",
+		    a->name, b->name, a->id);
+	for (size_t i = 0; i < a->listen.n; i++)
+		if (strlist_has(&b->listen, a->listen.v[i]))
+			return config_failed(NULL,
+			    "service \"%s\" and service \"%s\" both listen on %s: remove it from one",
+			    a->name, b->name, a->listen.v[i]);
+	for (size_t i = 0; i < a->daemon_names.n; i++)
+		if (strlist_has(&b->daemon_names, a->daemon_names.v[i]))
+			return config_failed(NULL,
+			    "service \"%s\" and service \"%s\" have the daemon name %s: remove it "
+			    "from one",
+			    a->name, b->name, a->daemon_names.v[i]);
+	return true;
+}
+
+static bool check_service(const struct config *c, const struct service_config *s)
+{
+	const char *wanted = config_check_title(s->name);
+
+	if (wanted != NULL)
+		return config_failed(NULL, "service \"%s\": %s", s->name, wanted);
+	for (size_t i = 0; i < s->listen.n; i++)
+		if (!strlist_has(&c->milter.listen, s->listen.v[i]) &&
+		    !strlist_has(&c->policy.listen, s->listen.v[i]))
+			return config_failed(NULL,
+			    "service \"%s\" listens on %s, which milter.listen does not name, nor "
+			    "does policy.listen: add it there",
+			    s->name, s->listen.v[i]);
+	return true;
+}
+
+static bool check_services(const struct config *c)
+{
+	for (size_t i = 0; i < c->nservices; i++) {
+		if (!check_service(c, &c->services[i]))
+			return false;
+		for (size_t k = 0; k < i; k++)
+			if (!check_pair(&c->services[k], &c->services[i]))
+				return false;
+	}
+	return true;
+}
+
+bool config_fits(struct config *c)
+{
+	return fit_time(c, "lua", "hook_ms", &c->lua.hook_ms) &&
+	       fit_time(c, "rbl", "timeout_ms", &c->rbl.timeout_ms) && check_needed(c) &&
+	       check_services(c);
+}

@@ -1,0 +1,49 @@
+/* dns_name.c - see dns_name.h. */
+#include "common/dns/dns_name.h"
+
+#include "common/limits.h"
+
+#include <string.h>
+#include <strings.h>
+
+#define LABEL_BYTES 63 /* RFC 1035 2.3.4 */
+
+/* Not isalnum(): it asks the locale. */
+static bool label_char(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '-' || c == '_';
+}
+
+/* Length without the dot at the end. */
+static size_t bare_length(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len > 0 && name[len - 1] == '.' ? len - 1 : len;
+}
+
+bool dns_name_valid(const char *name)
+{
+	size_t len = bare_length(name), label = 0;
+
+	if (len == 0 || len > LIMIT_DNS_NAME_BYTES)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		if (name[i] == '.') {
+			if (label == 0)
+				return false;
+			label = 0;
+		} else if (!label_char(name[i]) || ++label > LABEL_BYTES) {
+			return false;
+		}
+	}
+	return label > 0;
+}
+
+bool dns_name_same(const char *a, const char *b)
+{
+	size_t len = bare_length(a);
+
+	return len == bare_length(b) && strncasecmp(a, b, len) == 0;
+}
