@@ -197,6 +197,24 @@ def test_bad_header_lines_are_left_out(mta, milter):
     milter.wait_log("left out")
 
 
+def test_no_line_of_a_script_ends_the_message(mta, milter):
+    """R9: a lone dot or a bare line end in what a script writes smuggles nothing."""
+    milter.start(r'''
+        function DoDATAStart() return "", "X-A: 1\n.\nX-B: 2\r\n.\r\nMAIL FROM:<x@evil.test>\n" end
+        function ProcessMessage(f, s, r, a)
+            a.HeaderModifiers = {"X-C: 3\n.\nRCPT TO:<eve@two.test>", "X-D: 4\r.\r5"}
+            return a
+        end
+    ''')
+    assert mta.send(SENDER, BOB, MESSAGE).code == 250
+    mta.settle()
+    (d,) = mta.deliveries()
+    assert d.recipients == [BOB] and d.body == b"hello\r\n"
+    lines = d.data.split(b"\r\n")
+    assert b"." not in lines and not any(b"\r" in line or b"\n" in line for line in lines)
+    assert not any(line.startswith((b"MAIL", b"RCPT")) for line in lines)
+
+
 # ProcessMessage
 
 def test_process_message_arguments(mta, milter):
