@@ -188,6 +188,11 @@ bool message_header(struct message *m, const char *name, const char *value)
 	return true;
 }
 
+bool message_header_whole(const struct message *m)
+{
+	return head_complete(m);
+}
+
 size_t message_header_count(const struct message *m)
 {
 	return m->nfields;

@@ -48,6 +48,7 @@ bool message_header(struct message *, const char *name, const char *value);
 int message_body(struct message *, const void *bytes, size_t n);
 void message_count_only(struct message *); /* from now on body bytes are counted, not stored */
 
+bool message_header_whole(const struct message *); /* no field was counted only */
 size_t message_header_count(const struct message *);
 const struct header_field *message_header_field(const struct message *, size_t i); /* or NULL */
 size_t message_header_instances(const struct message *, const char *name); /* case ignored */

@@ -73,7 +73,8 @@ static int l_remove_header(lua_State *L)
 /*** mailhooks.remove_auth_results([authserv_id]) -> number removed
  * Removes the Authentication-Results fields that claim to come from this service, as a border host
  * must before it adds its own (RFC 8601, 5); without an id all of them. What cannot be read is
- * removed too. In ProcessMessage only. */
+ * removed too. Fails for a message with more fields than are kept (20000): some may stand behind
+ * them. In ProcessMessage only. */
 static int l_remove_auth_results(lua_State *L)
 {
 	const char *id = luaL_optstring(L, 1, "");
@@ -81,6 +82,9 @@ static int l_remove_auth_results(lua_State *L)
 	size_t n = message_header_count(v->message);
 	lua_Integer removed = 0;
 
+	if (!message_header_whole(v->message))
+		return luaL_error(L, "mailhooks.remove_auth_results: the message has more header "
+				     "fields than are kept");
 	for (size_t i = 0; i < n; i++) {
 		const struct header_field *f = message_header_field(v->message, i);
 

@@ -5,6 +5,7 @@
  */
 #include "common/limits.h"
 #include "common/list.h"
+#include "common/outgoing.h"
 #include "lua-bindings/smtpsvr/smtpsvr_private.h"
 
 #include <stdio.h>
@@ -77,22 +78,46 @@ void outcome_header_lines(struct smtpsvr *s, struct verdict *v)
 	strlist_clear(&fields);
 }
 
+/* Whoever sends more fields than can be removed must not get them through (R7). */
+static void cannot_remove(struct smtpsvr *s, struct verdict *v, const char *name, const char *why)
+{
+	log_warn(s->id, "message refused: a field \"%.100s\" cannot be removed: %s", name, why);
+	verdict_refuse_text(v, 554, "5.6.0", "Too many header fields");
+}
+
+/* From the last one down to `first`: the numbers of those before stay right (R7). */
+static void remove_instances(struct smtpsvr *s, struct verdict *v, const char *name, int first)
+{
+	const char *why;
+
+	for (int i = (int)message_header_instances(s->message, name); i >= first; i--)
+		if (!verdict_header(v, HEADER_DELETE, name, i, NULL, &why)) {
+			cannot_remove(s, v, name, why);
+			return;
+		}
+}
+
 /* "Name: value" replaces every field of that name or adds one; "Name:" removes them. */
 static void modify_header(struct smtpsvr *s, struct verdict *v, const char *line)
 {
 	const char *why = "not \"Name: value\"";
 	char *value, *name = split_header(line, &value);
-	int n = name != NULL ? (int)message_header_instances(s->message, name) : 0;
-	bool remove = name != NULL && is_empty(value);
-	bool fine = name != NULL;
+	bool present = name != NULL && message_header_instances(s->message, name) > 0;
+	bool remove = name != NULL && is_empty(value), fine = false;
 
-	if (fine && !remove)
-		fine = n == 0 ? verdict_header(v, HEADER_APPEND, name, 0, value, &why)
-			      : verdict_header(v, HEADER_CHANGE, name, 1, value, &why);
-	for (int i = n; fine && i >= (remove ? 1 : 2); i--) /* highest first: numbers stay right */
-		fine = verdict_header(v, HEADER_DELETE, name, i, NULL, &why);
+	if (remove) {
+		why = outgoing_header_name(name);
+		fine = why == NULL;
+	} else if (name != NULL) {
+		fine = verdict_header(
+		    v, present ? HEADER_CHANGE : HEADER_APPEND, name, 1, value, &why);
+	}
 	if (!fine)
 		refused_line(s, line, why);
+	else if (!message_header_whole(s->message))
+		cannot_remove(s, v, name, "the message has more header fields than are kept");
+	else if (present)
+		remove_instances(s, v, name, remove ? 1 : 2);
 	free(name);
 }
 
@@ -126,8 +151,10 @@ static void remove_headers(
 			continue;
 		for (size_t k = 0; k < i; k++)
 			number += strcasecmp(message_header_field(s->message, k)->name, name) == 0;
-		if (!verdict_header(v, HEADER_DELETE, name, number, NULL, &why))
-			refused_line(s, name, why);
+		if (!verdict_header(v, HEADER_DELETE, name, number, NULL, &why)) {
+			cannot_remove(s, v, name, why);
+			return;
+		}
 	}
 }
 

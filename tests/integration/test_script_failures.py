@@ -87,9 +87,9 @@ def test_last_good_scripts_run_when_the_new_ones_are_broken(mta, milter):
 NOTICED = {
     "LoadLimits": "MAIL", "Start": "MAIL", "RBLResults": "MAIL", "GetMaxMessageSize": "MAIL",
     "GetEHLOCapabilities": "MAIL", "DoHELO": "MAIL", "DoMAILFROM": "MAIL", "DoRCPTTO": "RCPT",
-    "DoDATAStart": "DATA", "StartMessage": "DATA", "MessageLineRaw": ".", "MessageLine": ".",
-    "EndMessage": ".", "CheckRecipients": ".", "ProcessMessage": ".", "MonitorBcc": ".",
-    "LogRecipients": ".", "DoUnrecognised": "FOO", "DoRSET": None, "End": None,
+    "DoDATAStart": ".", "StartMessage": ".", "MessageLineRaw": ".", "MessageLine": ".",
+    "EndMessage": ".", "CheckRecipients": ".", "ProcessMessage": ".", "MonitorBcc": None,
+    "LogRecipients": None, "DoUnrecognised": "FOO", "DoRSET": None, "End": None,
 }
 HOOKS = list(NOTICED)
 

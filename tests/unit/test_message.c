@@ -329,7 +329,9 @@ static void test_field_limit(void **state)
 	for (int i = 0; i < LIMIT_HEADERS; i++)
 		assert_true(message_header(m, "A", ""));
 	assert_false(message_truncated(m));
+	assert_true(message_header_whole(m));
 	assert_false(message_header(m, "B", ""));
+	assert_false(message_header_whole(m));
 	body(m, "body"); /* never reaches the store */
 	assert_int_equal(message_header_count(m), LIMIT_HEADERS);
 	assert_int_equal(message_header_instances(m, "B"), 0);
