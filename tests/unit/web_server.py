@@ -5,6 +5,7 @@ are what no honest server sends."""
 import http.server
 import socket
 import ssl
+import os
 import sys
 import threading
 import time
@@ -94,7 +95,7 @@ def main():
         server.socket = context.wrap_socket(server.socket, server_side=True,
                                             do_handshake_on_connect=False)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    print(server.server_port, flush=True)
+    os.write(1, b"%d\n" % server.server_port)   # in one piece: the reader closes the pipe after it
     sys.stdin.read()
 
 
