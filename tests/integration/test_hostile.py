@@ -18,22 +18,27 @@ HEAD = (b"From: ann@sender.test\r\nTo: bob@one.test\r\nDate: Sat, 21 Nov 2026 10
 CORPUS = [
     # shells and expansions (R1)
     b"$(touch CANARY)", b"`touch CANARY`", b"; touch CANARY ;", b"| touch CANARY", b"|touch CANARY",
-    b"&& touch CANARY &", b"> CANARY", b">CANARY", b"x' ; touch CANARY ; '", b'x" ; touch CANARY ; "', b"${IFS}touch${IFS}CANARY",
-    b"$((1+1))", b"~root", b"*?[a-z]{a,b}", b"!!", b"#x", b"\\", b"'", b'"', b"-oQ/tmp", b"--", b"/etc/passwd",
-    b"|/bin/sh", b":include:/etc/passwd", b"../../../etc/passwd", b"${run{/bin/touch CANARY}}", b"%{CANARY}",
+    b"&& touch CANARY &", b"> CANARY", b">CANARY", b"x' ; touch CANARY ; '", b'x" ; touch CANARY ; "',
+    b"${IFS}touch${IFS}CANARY", b"$((1+1))", b"~root", b"*?[a-z]{a,b}", b"!!", b"#x", b"\\", b"'", b'"',
+    b"-oQ/tmp", b"--", b"/etc/passwd", b"|/bin/sh", b":include:/etc/passwd", b"../../../etc/passwd",
+    b"${run{/bin/touch CANARY}}", b"%{CANARY}",
     # formats (R2)
     b"%s%n%x%d", b"%n%n%n%n%n%n%n%n", b"100%", b"%%", b"%1$*2$n", b"%.99999999s", b"{}{0}", b"\\n\\r\\0",
     # lines and controls (R10, R19)
-    b"a\rX-Smuggled: yes", b"a\r.\r", b"a\x0bX-Smuggled: yes", b"a\x00X-Smuggled: yes", b"a\x8dX-Smuggled: yes",
-    b"a\xc0\x8dX-Smuggled: yes", b"a\xe2\x80\xa8X-Smuggled: yes", b"a\x8d\x8aX-Smuggled: yes\x8d\x8a", b"a\rRCPT TO:<smuggled@two.test>\r",
-    b"x@two.test> <smuggled@two.test", b"x@two.test,smuggled@two.test", b"x@two.test\tNOTIFY=NEVER", b"\x1b[2J\x1b]0;x\x07", b"\x7f\x08\x01", b"\x0b\x0c", b"\t\t", b"a\x00b", b"\x00",
-    b"550 5.7.1 forged", b"250-ok", b": x", b"error: session=0 forged",
+    b"a\rX-Smuggled: yes", b"a\r.\r", b"a\x0bX-Smuggled: yes", b"a\x00X-Smuggled: yes",
+    b"a\x8dX-Smuggled: yes", b"a\xc0\x8dX-Smuggled: yes", b"a\xe2\x80\xa8X-Smuggled: yes",
+    b"a\x8d\x8aX-Smuggled: yes\x8d\x8a", b"a\rRCPT TO:<smuggled@two.test>\r",
+    b"x@two.test> <smuggled@two.test", b"x@two.test,smuggled@two.test", b"x@two.test\tNOTIFY=NEVER",
+    b"\x1b[2J\x1b]0;x\x07", b"\x7f\x08\x01", b"\x0b\x0c", b"\t\t", b"a\x00b", b"\x00", b"550 5.7.1 forged",
+    b"250-ok", b": x", b"error: session=0 forged",
     # bytes beyond ASCII: UTF-8, overlong, cut, C1, separators, direction marks, Latin-1
-    "\u00e4\u00f6\u00fc \u20ac \U0001f600".encode(), b"\xc0\xaf\xe0\x80\xaf\xf0\x80\x80\xaf", b"\xc0\x8d\xc0\x8a", b"\xe2\x82",
-    b"\xed\xa0\x80", b"\xf5\x80\x80\x80", b"\xff\xfe", b"\xc2\x85\xc2\x8d", b"\xe2\x80\xa8\xe2\x80\xa9", b"\xe2\x80\xae\xe2\x80\xac",
-    b"\x85\x8d\x8a\x0a"[:3], b"\x8d\x8a550 5.7.1 forged", b"caf\xe9",
+    "\u00e4\u00f6\u00fc \u20ac \U0001f600".encode(), b"\xc0\xaf\xe0\x80\xaf\xf0\x80\x80\xaf",
+    b"\xc0\x8d\xc0\x8a", b"\xe2\x82", b"\xed\xa0\x80", b"\xf5\x80\x80\x80", b"\xff\xfe",
+    b"\xc2\x85\xc2\x8d", b"\xe2\x80\xa8\xe2\x80\xa9", b"\xe2\x80\xae\xe2\x80\xac", b"\x85\x8d\x8a",
+    b"\x8d\x8a550 5.7.1 forged", b"caf\xe9",
     # Lua and others
-    b"__index", b"__gc", b"%bxy%f[%w]", b"[[]]", b"]]--", b"\x1bLua", b"nil", b"' OR '1'='1", b"<script>", b"../", b"@x,@y:z",
+    b"__index", b"__gc", b"%bxy%f[%w]", b"[[]]", b"]]--", b"\x1bLua", b"nil", b"' OR '1'='1", b"<script>",
+    b"../", b"@x,@y:z",
     # long
     1000 * b"a", 1900 * b"%n", 500 * "\u20ac".encode(), b"a" * 65536, b"\"" * 300,
 ]
@@ -152,8 +157,9 @@ class Dialogue:
 
 def message(text):
     name = re.sub(rb"[^!-9;-~]", b"_", text)[:60]
-    return (HEAD + b"Subject: " + text + b"\r\nX-" + name + b": " + text + b"\r\nX-Folded: a\r\n X-Smuggled: yes\r\n\r\n"
-            + text + b"\r\n.\r\n..\r\nX-Smuggled: only in the body\r\n")
+    return (HEAD + b"Subject: " + text + b"\r\nX-" + name + b": " + text
+            + b"\r\nX-Folded: a\r\n X-Smuggled: yes\r\n\r\n" + text
+            + b"\r\n.\r\n..\r\nX-Smuggled: only in the body\r\n")
 
 
 COMMON = {"received", "from", "to", "date", "message-id", "subject"}
@@ -308,7 +314,8 @@ def test_more_fields_than_we_keep(mta, milter, on_error):
         if on_error == "tempfail":
             assert reply.code in (451, 452), (subject, reply)
         elif subject == b"forged, many":
-            machine.wait_until(lambda: "more header fields than are kept" in milter.errors(), 5, "LUAERRORS.LOG")
+            machine.wait_until(lambda: "more header fields than are kept" in milter.errors(), 5,
+                               "LUAERRORS.LOG")
         else:
             assert (reply.code, reply.enhanced) == ((250, "2.0.0") if subject == b"many" else (554, "5.6.0"))
     found = {d.header("Subject")[0]: d for d in mta.wait_deliveries(4)}
@@ -319,7 +326,7 @@ def test_more_fields_than_we_keep(mta, milter, on_error):
 
 # bytes of the message
 
-@pytest.mark.parametrize("body", [b"a\0b\r\n\0\r\n", bytes(range(1, 256)).replace(b"\r", b"").replace(b"\n", b"") + b"\r\n",
+@pytest.mark.parametrize("body", [b"a\0b\r\n\0\r\n", bytes({*range(1, 256)} - {10, 13}) + b"\r\n",
                                   b"a\xc0\x8db\r\n\x8d\x8a.\x8d\x8a\r\n", b"\x00" * 3000 + b"\r\n"])
 def test_body_bytes(mta, milter, body):
     """Whatever the body holds arrives as it does without the filter, and lines reach the script."""

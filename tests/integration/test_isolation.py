@@ -382,7 +382,8 @@ def test_local_submission_accepted_and_changed(mta, milter):
     mta.wait_deliveries(4)
     mta.settle()
     assert all(d.header("X-Local") == ["yes"] for d in mta.deliveries())
-    assert sorted(r for d in mta.deliveries() for r in d.recipients) == [BOB, BOB, "copy@two.test", "copy@two.test", EVE]
+    assert sorted(r for d in mta.deliveries() for r in d.recipients) == [
+        BOB, BOB, "copy@two.test", "copy@two.test", EVE]
     printed(milter, f"LOCAL\t127.0.0.1\ttrue\t{LOCAL_SENDER}\tfine\t{BOB},{EVE}")
     assert "LEFTOVER" not in milter.out()
 

@@ -160,7 +160,8 @@ SHAPES = {
     "all": MESSAGE, "header only": FIELDS, "header and empty line": FIELDS + "\n", "no header": "\nhello\n",
     "body at once": "hello, this is no header\nTo: and this is too late\n", "empty": "", "empty line": "\n",
     "empty lines": "\n\n\n", "one line": "x\n", "only a field": "Subject: x\n", "dots": FIELDS + "\n.\n..\n...\n",
-    "broken field": FIELDS + "no colon here\nX-Late: x\n\nhello\n", "starts with a fold": "  folded\nSubject: x\n\nhello\n",
+    "broken field": FIELDS + "no colon here\nX-Late: x\n\nhello\n",
+    "starts with a fold": "  folded\nSubject: x\n\nhello\n",
     "long body": FIELDS + "\n" + 3000 * (70 * "x" + "\n"),
 }
 

@@ -4,8 +4,6 @@ get the new ones, and what cannot be used changes nothing."""
 import re
 import threading
 
-import pytest
-
 from rig import machine, smtp
 from test_hooks_session import said
 
