@@ -14,6 +14,7 @@
 enum guard_spent { GUARD_NOTHING, GUARD_DEADLINE, GUARD_INSTRUCTIONS };
 
 struct guard {
+	size_t told;	      /* of used, what the sum of the process knows about */
 	size_t used, cap;     /* bytes; cap 0 = no limit (while the state is prepared) */
 	int64_t deadline_ms;  /* monotonic clock */
 	int64_t instructions; /* left of the running call */
