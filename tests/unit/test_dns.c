@@ -1,4 +1,5 @@
-/* The resolver against a real DNS server (dnsmasq) and against servers that misbehave. */
+/* The resolver against a real DNS server (dnsmasq) and against servers that misbehave. One file,
+ * because all of it runs on the same set of servers. */
 #include "common/clock.h"
 #include "common/dns.h"
 #include "common/limits.h"

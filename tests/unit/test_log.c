@@ -1,4 +1,5 @@
-/* The log: no argument is a format (R2), nothing forges or splits a line (R19), JSON is JSON. */
+/* The log: no argument is a format (R2), nothing forges or splits a line (R19), JSON is JSON. One
+ * file: text and JSON are held against each other for the same bytes. */
 #include "common/limits.h"
 #include "common/list.h"
 #include "common/log.h"
