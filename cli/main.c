@@ -66,7 +66,7 @@ int main(int argc, char **argv)
 	struct config_overrides overrides = {STRLIST_INIT};
 	const char *path = NULL;
 	bool verbose = false;
-	int c, status;
+	int c, status = EXIT_USAGE;
 
 	while ((c = getopt(argc, argv, "+c:o:vhV")) != -1) {
 		switch (c) {
@@ -80,17 +80,23 @@ int main(int argc, char **argv)
 			verbose = true;
 			break;
 		case 'h':
-			return usage(stdout, EXIT_SUCCESS);
+			status = usage(stdout, EXIT_SUCCESS);
+			goto out;
 		case 'V':
 			puts("mailhooks " MAILHOOKS_VERSION);
-			return EXIT_SUCCESS;
+			status = EXIT_SUCCESS;
+			goto out;
 		default:
-			return usage(stderr, EXIT_USAGE);
+			usage(stderr, EXIT_USAGE);
+			goto out;
 		}
 	}
 	if (optind >= argc)
-		return usage(stderr, EXIT_USAGE);
-	status = run(argv[optind], path, &overrides, verbose, argc - optind - 1, argv + optind + 1);
+		usage(stderr, EXIT_USAGE);
+	else
+		status = run(
+		    argv[optind], path, &overrides, verbose, argc - optind - 1, argv + optind + 1);
+out:
 	strlist_clear(&overrides.items);
 	return status;
 }
