@@ -1,7 +1,28 @@
 """The mail servers of the world: accepts SMTP on any address and keeps every message as it came.
 
-Runs in one background thread. Replies can be scripted, so that a test can play a host that refuses,
-hangs or drops."""
+Runs in one background thread. Replies can be scripted at each stage, so that a test can play a host
+that refuses, is slow, hangs or drops; what every client said and heard is recorded.
+
+    sink.answer("RCPT", "450 4.2.1 later", host="127.0.0.11", contains="bob@", times=1)
+    sink.answer("MAIL", "451-4.3.0 one\n451 4.3.0 two")   several lines
+    sink.answer("CONNECT", "421 4.7.0 too busy")          instead of the banner; then the end
+    sink.answer(".", sink.DROP, contains="Subject: x")    after the message has been read
+    sink.answer("DATA", sink.HANG)                        until sink.release()
+    sink.answer("EHLO", "250 sink.test", after=0.5)       slow: seconds before the reply
+    sink.answer("STARTTLS", sink.BREAK)                   "220 go", then no handshake
+    sink.forgive(host="127.0.0.11")                       its rules go: the host is well again
+
+The newest rule that fits is used; verbs are CONNECT EHLO HELO STARTTLS AUTH MAIL RCPT DATA . RSET
+NOOP QUIT. A 421 ends the connection, as RFC 5321 has it.
+
+    sink.listen("127.0.0.31", certificate=(file, key))    one more host, with STARTTLS
+    sink.offer("127.0.0.31", "SIZE", "DSN")               its EHLO keywords, instead of all
+    sink.unlisten("127.0.0.31")                           connection refused from now on
+    sink.wait(3, host="127.0.0.12", recipient="a@b")      Delivery objects
+    sink.dialogues_with("127.0.0.11")[0].said             what one client said, in order
+    sink.dialogues_with("127.0.0.11")[0].heard            ... and what it was answered
+
+With the fixture `sink` a test gets one that listens on the MX hosts of rig/dns.py, empty."""
 
 import asyncio
 import dataclasses
@@ -16,6 +37,7 @@ MESSAGE_MAX = 256 * 1024 * 1024
 
 DROP = object()   # scripted reply: close the connection
 HANG = object()   # scripted reply: never answer
+BREAK = object()  # scripted reply to STARTTLS: say yes, then bytes that are no handshake
 
 
 @dataclasses.dataclass
@@ -75,12 +97,25 @@ class Delivery:
 
 
 @dataclasses.dataclass
+class Dialogue:
+    """One connection: what the client said and what it was answered."""
+    host: str             # address of the sink
+    port: int
+    client: str           # address of the client
+    said: list = dataclasses.field(default_factory=list)    # command lines; not the message
+    heard: list = dataclasses.field(default_factory=list)   # whole replies, the banner first
+    tls: str = None       # protocol version
+    ended: bool = False
+
+
+@dataclasses.dataclass
 class Rule:
     verb: str        # CONNECT EHLO HELO MAIL RCPT DATA . RSET QUIT STARTTLS AUTH
-    reply: object    # text without the last line end, DROP or HANG
+    reply: object    # text without the last line end, DROP, HANG or BREAK
     host: str        # address of the sink, or None
     contains: str    # what the command line (for ".": the message) holds, or None
     left: float      # how many times it still applies
+    after: float     # seconds before the reply
 
 
 def address_of(line):
@@ -95,13 +130,17 @@ def parameters_of(line):
 class Sink:
     """Listens where it is told; see Delivery for what it keeps."""
 
-    DROP, HANG = DROP, HANG
+    DROP, HANG, BREAK = DROP, HANG, BREAK
+    OFFERS = ("PIPELINING", "SIZE", "8BITMIME", "DSN", "ENHANCEDSTATUSCODES", "SMTPUTF8",
+              "AUTH PLAIN LOGIN")
 
     def __init__(self):
         self.loop = asyncio.new_event_loop()
         self.arrived = threading.Condition()
         self.kept = []
         self.commands = []   # (host, line) of every command, for tests of the dialogue
+        self.dialogues = []
+        self.offers = {}     # EHLO keywords by host
         self.rules = []
         self.listening = {}
         self.hanging = []    # futures of sessions that a script keeps waiting
@@ -127,9 +166,22 @@ class Sink:
         self.in_loop(end(self.listening.pop((host, port))))
         self.tls.pop(host, None)
 
-    def answer(self, verb, reply, *, host=None, contains=None, times=float("inf")):
+    def answer(self, verb, reply, *, host=None, contains=None, times=float("inf"), after=0):
         """Scripts a reply; the newest rule that fits is used."""
-        self.rules.insert(0, Rule(verb, reply, host, contains, times))
+        self.rules.insert(0, Rule(verb, reply, host, contains, times, after))
+
+    def forgive(self, host=None):
+        """Forgets the rules of one host; without it, all rules."""
+        self.rules = [rule for rule in self.rules if host is not None and rule.host != host]
+
+    def offer(self, host, *keywords):
+        """What a host says to EHLO, until forget(). STARTTLS comes by itself with a certificate."""
+        self.offers[host] = keywords
+
+    def dialogues_with(self, host=None):
+        """The connections so far, oldest first; to one host, or all of them."""
+        with self.arrived:
+            return [d for d in self.dialogues if host in (None, d.host)]
 
     def deliveries(self, **wanted):
         """Messages so far whose attributes are as wanted: deliveries(helo="mail.test",
@@ -155,10 +207,12 @@ class Sink:
                         f"at the sink: {[(d.sender, d.recipients) for d in self.kept]}")
 
     def forget(self):
-        """Forgets messages, commands and rules."""
+        """Forgets messages, commands, dialogues, rules and offers."""
         with self.arrived:
             self.kept.clear()
             self.commands.clear()
+            self.dialogues.clear()
+            self.offers.clear()
             self.rules.clear()
 
     def release(self):
@@ -183,11 +237,15 @@ class Sink:
 
     async def serve(self, reader, writer):
         host, port = writer.get_extra_info("sockname")[:2]
+        dialogue = Dialogue(host, port, writer.get_extra_info("peername")[0])
+        with self.arrived:
+            self.dialogues.append(dialogue)
         try:
-            await Session(self, host, port, reader, writer).run()
+            await Session(self, dialogue, reader, writer).run()
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
+            dialogue.ended = True
             writer.close()
 
     def scripted(self, host, verb, line):
@@ -195,7 +253,7 @@ class Sink:
             if rule.verb == verb and rule.host in (None, host) and rule.left > 0 \
                     and (rule.contains is None or rule.contains in line):
                 rule.left -= 1
-                return rule.reply
+                return rule
         return None
 
     def keep(self, delivery):
@@ -211,8 +269,9 @@ class Dropped(OSError):
 class Session:
     """One connection to the sink."""
 
-    def __init__(self, sink, host, port, reader, writer):
-        self.sink, self.host, self.port = sink, host, port
+    def __init__(self, sink, dialogue, reader, writer):
+        self.sink, self.dialogue = sink, dialogue
+        self.host, self.port = dialogue.host, dialogue.port
         self.reader, self.writer = reader, writer
         self.helo, self.secure = "", None
         self.mail_line, self.rcpt_lines = None, []
@@ -220,17 +279,27 @@ class Session:
     async def say(self, verb, line, default, on_yes=None):
         """Answers with the scripted reply or the default; returns whether it was a yes. on_yes is
         called before a yes goes out: what the peer knows to be done is done."""
-        reply = self.sink.scripted(self.host, verb, line)
+        rule = self.sink.scripted(self.host, verb, line)
+        reply = rule.reply if rule else default
+        if rule and rule.after:
+            await asyncio.sleep(rule.after)
         if reply is HANG:
             self.sink.hanging.append(self.sink.loop.create_future())
             await self.sink.hanging[-1]
         if reply in (DROP, HANG):
             raise Dropped()
-        reply = reply or default
+        broken = reply is BREAK
+        if broken:
+            reply = default
         if on_yes and reply[0] in "23":
             on_yes()
+        self.dialogue.heard.append(reply)
         self.writer.write(reply.replace("\n", "\r\n").encode() + b"\r\n")
         await self.writer.drain()
+        if broken:
+            self.writer.write(b"no handshake\r\n")
+        if broken or reply.startswith("421"):
+            raise Dropped()
         return reply[0] in "23"
 
     async def run(self):
@@ -243,6 +312,7 @@ class Session:
             verb = line.split(" ")[0].split(":")[0].upper()
             with self.sink.arrived:
                 self.sink.commands.append((self.host, line))
+                self.dialogue.said.append(line)
             handler = getattr(self, "on_" + verb.lower(), None)
             if handler is None:
                 await self.say(verb, line, "502 5.5.1 not known here")
@@ -251,8 +321,7 @@ class Session:
 
     async def on_ehlo(self, line):
         self.helo = line[5:]
-        offers = ["sink.test", "PIPELINING", "SIZE", "8BITMIME", "DSN", "ENHANCEDSTATUSCODES",
-                  "SMTPUTF8", "AUTH PLAIN LOGIN"]
+        offers = ["sink.test", *self.sink.offers.get(self.host, self.sink.OFFERS)]
         if self.host in self.sink.tls and not self.secure:
             offers.append("STARTTLS")
         await self.say("EHLO", line, "\n".join(
@@ -268,6 +337,7 @@ class Session:
         elif await self.say("STARTTLS", line, "220 2.0.0 go"):
             await self.writer.start_tls(self.sink.tls[self.host])
             self.secure = self.writer.get_extra_info("ssl_object").version()
+            self.dialogue.tls = self.secure
 
     async def on_auth(self, line):
         await self.say("AUTH", line, "235 2.7.0 ok")
