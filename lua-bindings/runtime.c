@@ -159,6 +159,19 @@ static void report(struct runtime *rt, enum run_result result, char *error, size
 	log_error(rt->id, "script %s, %s: %.*s", rt->script, rt->hook, first, text);
 }
 
+struct run_budget runtime_budget(
+    const struct script_set *set, enum script_id id, int64_t deadline_ms)
+{
+	const struct config *c = script_set_config(set);
+	int64_t end = clock_ms() + c->lua.hook_ms;
+
+	(void)id;
+	return (struct run_budget){
+	    .deadline_ms = end < deadline_ms ? end : deadline_ms,
+	    .instructions = c->lua.instructions,
+	};
+}
+
 static enum run_result enter(struct runtime *rt, struct gate *g, const struct run_budget *budget,
     char *error, size_t error_size)
 {

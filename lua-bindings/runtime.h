@@ -40,6 +40,9 @@ struct run_budget {
 	int64_t instructions; /* 0 = unlimited */
 };
 
+/* What one call of this script may spend, ending at deadline_ms at the latest. */
+struct run_budget runtime_budget(const struct script_set *, enum script_id, int64_t deadline_ms);
+
 /* One call of a script function. push leaves the arguments on the stack and returns their number;
  * take finds nresults values at index first... Both run inside the gate and may raise. */
 struct run_call {

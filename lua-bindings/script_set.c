@@ -34,6 +34,14 @@ struct script_set {
 
 static const struct script_definition *const definitions[SCRIPT_COUNT] = {
     [SCRIPT_SMTPSVR] = &smtpsvr_definition,
+    [SCRIPT_MXSERVERRULES] = &mxserverrules_definition,
+    [SCRIPT_MXOUT] = &mxout_definition,
+    [SCRIPT_RELAYOUT] = &relayout_definition,
+    [SCRIPT_USER_REDIRECT] = &user_redirect_definition,
+    [SCRIPT_DELIVERY] = &delivery_definition,
+    [SCRIPT_SIGNATURE] = &signature_definition,
+    [SCRIPT_ERRORS] = &errors_definition,
+    [SCRIPT_PASSWORDCHECK] = &passwordcheck_definition,
     [SCRIPT_SMTPRULES] = &smtprules_definition,
 };
 

@@ -34,6 +34,14 @@ struct script_definition {
 
 extern const struct script_definition smtpsvr_definition;
 extern const struct script_definition smtprules_definition;
+extern const struct script_definition mxserverrules_definition; /* script_definitions.c */
+extern const struct script_definition mxout_definition;
+extern const struct script_definition relayout_definition;
+extern const struct script_definition user_redirect_definition;
+extern const struct script_definition delivery_definition;
+extern const struct script_definition signature_definition;
+extern const struct script_definition errors_definition;
+extern const struct script_definition passwordcheck_definition;
 
 /* The pool of the set (pool.c): prepared runtimes nobody uses. */
 struct runtime_pool *runtime_pool_new(int most);

@@ -1,10 +1,9 @@
 /* smtprules.c - see smtprules.h. */
 #include "lua-bindings/smtprules.h"
 
-#include "common/clock.h"
 #include "common/limits.h"
 #include "lua-bindings/convert.h"
-#include "lua-bindings/runtime.h"
+#include "lua-bindings/instance.h"
 #include "lua-bindings/script_set_private.h"
 
 #include <stdlib.h>
@@ -20,12 +19,9 @@ const struct script_definition smtprules_definition = {
 
 /* One request on its way through the hooks. */
 struct rules {
-	struct script_set *set;
-	enum script_id script;
+	struct instance instance;
 	const struct smtprules_request *request;
 	struct smtprules_result *result;
-	struct runtime *rt;
-	const char *wanted; /* what a result should have been and was not; NULL: all was well */
 };
 
 void smtprules_clear(struct smtprules_result *r)
@@ -111,7 +107,7 @@ static void l_take_action(lua_State *L, int index, struct rules *r)
 	case NOT_GIVEN:
 		return;
 	case GIVEN_WRONG:
-		r->wanted = "text";
+		r->instance.wanted = "text";
 		return;
 	case GIVEN:
 		break;
@@ -119,7 +115,7 @@ static void l_take_action(lua_State *L, int index, struct rules *r)
 	if (n == 0 || strcasecmp(text, "none") == 0)
 		return;
 	if (n > LIMIT_STRING_FROM_SCRIPT || strlen(text) != n)
-		r->wanted = "a text of less than a megabyte without zero bytes";
+		r->instance.wanted = "a text of less than a megabyte without zero bytes";
 	else
 		xreplace(&r->result->action, text);
 }
@@ -136,11 +132,12 @@ static void l_take_text(lua_State *L, int index, char **out)
 
 /* action, rule number, rule name, extra data, header modifiers, block, disconnect, hold, temporary,
  * IMAP keywords (there is no mailbox here). */
-static void l_rule_results(lua_State *L, int first, int n, void *arg)
+static void l_rule_results(lua_State *L, int first, int n, struct instance *in, void *arg)
 {
 	struct rules *r = arg;
 	struct smtprules_result *out = r->result;
 
+	(void)in;
 	lua_settop(L, first + 9); /* what is missing is nil */
 	if (n == 0)
 		return;
@@ -152,93 +149,63 @@ static void l_rule_results(lua_State *L, int first, int n, void *arg)
 	if (!lua_isnil(L, first + 4)) {
 		strlist_clear(&out->header_modifiers);
 		if (l_to_list(L, first + 4, &out->header_modifiers) == GIVEN_WRONG)
-			r->wanted = "a list of header lines";
+			r->instance.wanted = "a list of header lines";
 	}
 	if (l_to_bool(L, first + 5, &out->block) == GIVEN_WRONG ||
 	    l_to_bool(L, first + 6, &out->disconnect) == GIVEN_WRONG ||
 	    l_to_bool(L, first + 7, &out->hold) == GIVEN_WRONG ||
 	    l_to_bool(L, first + 8, &out->temporary) == GIVEN_WRONG)
-		r->wanted = "true or false";
+		r->instance.wanted = "true or false";
 }
 
-static void l_policy_results(lua_State *L, int first, int n, void *arg)
+static void l_policy_results(lua_State *L, int first, int n, struct instance *in, void *arg)
 {
+	(void)in;
 	if (n > 0)
 		l_take_action(L, first, arg);
 }
 
 /* ---- the calls ---- */
 
-static struct run_budget budget(const struct rules *r)
-{
-	const struct config *c = script_set_config(r->set);
-	int64_t end = clock_ms() + c->lua.hook_ms;
-
-	return (struct run_budget){
-	    .deadline_ms = end < r->request->deadline_ms ? end : r->request->deadline_ms,
-	    .instructions = c->lua.instructions,
-	};
-}
-
-static void notice_wrong(struct rules *r, const char *hook, const struct log_id *id)
-{
-	char *key = xasprintf("smtprules %d %s: wrong result", (int)r->script, hook);
-
-	if (script_set_first(r->set, key))
-		log_warn(id,
-		    "script %s, %s: a result is not %s; the call counts as failed, see "
-		    "lua.on_error (logged once for each loading of the scripts)",
-		    script_set_script(r->set, r->script)->label, hook, r->wanted);
-	free(key);
-}
-
 /* NONE: go on with the next hook. A failure that lua.on_error accepts is as if the hook were
- * absent.
- */
-static enum smtprules_end call(struct rules *r, const char *hook, const struct log_id *id)
+ * absent. */
+static enum smtprules_end call(struct rules *r, const char *hook)
 {
-	bool policy = strcmp(hook, "Policy") == 0;
-	struct run_call c = {.function = hook,
-	    .l_push = policy ? l_policy_args : l_rule_args,
-	    .l_take = policy ? l_policy_results : l_rule_results,
+	bool policy = strcmp(hook, "Policy") == 0, decided;
+	struct instance_call c = {.hook = hook,
+	    .l_args = policy ? l_policy_args : l_rule_args,
+	    .l_results = policy ? l_policy_results : l_rule_results,
 	    .arg = r};
-	struct run_budget b = budget(r);
-	enum run_result end = runtime_call(r->rt, &c, &b, NULL, 0);
 
-	if (end == RUN_ABSENT)
+	switch (instance_call(&r->instance, &c)) {
+	case INSTANCE_ABSENT:
 		return SMTPRULES_NONE;
-	if (end == RUN_OK && r->wanted == NULL) {
-		bool decided = r->result->action != NULL || r->result->hold;
-
+	case INSTANCE_DONE:
+		decided = r->result->action != NULL || r->result->hold;
 		if (decided || (!policy && r->result->header_modifiers.n > 0))
 			r->result->hook = hook;
 		return decided ? SMTPRULES_DECIDED : SMTPRULES_NONE;
+	case INSTANCE_FAILED:
+		break;
 	}
-	if (end == RUN_OK)
-		notice_wrong(r, hook, id);
 	smtprules_clear(r->result);
 	r->result->hook = hook;
-	r->wanted = NULL;
-	return script_set_config(r->set)->lua.on_error == ON_ERROR_ACCEPT ? SMTPRULES_NONE
-									  : SMTPRULES_FAILED;
+	return instance_must_fail(r->instance.set) ? SMTPRULES_FAILED : SMTPRULES_NONE;
 }
 
-static const char *first_hook(const struct rules *r)
+static enum smtprules_end call_all(struct rules *r)
 {
-	return script_set_has_hook(r->set, r->script, "First") ? "First" : "Start";
-}
-
-static enum smtprules_end call_all(struct rules *r, const struct log_id *id)
-{
+	const struct instance *in = &r->instance;
 	bool in_message = r->request->position != 0;
 	enum smtprules_end end = SMTPRULES_NONE;
 
 	if (in_message)
-		end = call(r, first_hook(r), id);
+		end =
+		    call(r, script_set_has_hook(in->set, in->script, "First") ? "First" : "Start");
 	if (end == SMTPRULES_NONE)
-		end = call(r, "Policy", id);
+		end = call(r, "Policy");
 	if (end == SMTPRULES_NONE && in_message)
-		end = call(r, "Last", id);
+		end = call(r, "Last");
 	if (end == SMTPRULES_NONE && r->result->header_modifiers.n > 0)
 		end = SMTPRULES_DECIDED;
 	return end;
@@ -248,20 +215,19 @@ enum smtprules_end smtprules_run(struct script_set *set, enum script_id script,
     const struct smtprules_request *request, const struct log_id *id,
     struct smtprules_result *result)
 {
-	struct rules r = {.set = set, .script = script, .request = request, .result = result};
-	enum smtprules_end end = SMTPRULES_FAILED;
-	struct run_budget b = budget(&r);
+	struct rules r = {.request = request, .result = result};
+	enum smtprules_end end;
 
 	*result = (struct smtprules_result){.hook = "main chunk"};
-	r.rt = runtime_acquire(set, id);
-	if (r.rt == NULL) {
-		log_error(id, "no memory for a script instance; the request is answered without");
+	switch (instance_open(&r.instance, set, script, id, request->deadline_ms, NULL, NULL)) {
+	case INSTANCE_ABSENT:
 		return SMTPRULES_NONE;
+	case INSTANCE_FAILED:
+		return instance_must_fail(set) ? SMTPRULES_FAILED : SMTPRULES_NONE;
+	case INSTANCE_DONE:
+		break;
 	}
-	if (runtime_script(r.rt, script, &b, NULL, 0) == RUN_OK)
-		end = call_all(&r, id);
-	else if (script_set_config(set)->lua.on_error == ON_ERROR_ACCEPT)
-		end = SMTPRULES_NONE;
-	runtime_release(r.rt);
+	end = call_all(&r);
+	instance_close(&r.instance);
 	return end;
 }

@@ -29,6 +29,7 @@ struct smtpsvr_needs {
 	bool connect_reply, helo, helo_reply, mail, mail_reply, rcpt, rcpt_reply, data, data_reply;
 	bool unknown, headers, body, body_stored, mime, end_reply;
 	bool header_changes, recipient_changes, sender_changes;
+	unsigned globals; /* a bit for each variable of smtpsvr_globals.c that a script names */
 };
 /* Worked out when the set was loaded; belongs to the set. */
 const struct smtpsvr_needs *smtpsvr_needs(const struct script_set *);

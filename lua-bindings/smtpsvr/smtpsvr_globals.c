@@ -1,13 +1,14 @@
 /* smtpsvr_globals.c - the global variables that VPOP3 documents for smtpsvr.lua.
  *
  * One table says name, type, direction and place of each. Values go in when the host changed them
- * and come back after every hook, so whatever a script assigns takes effect on our next decision.
- * Sources: VPOP3 manual (SMTP server global variables), the vendor's wiki for those of version 5
- * and later; the types of the RBL* group are our reading. */
-#include "common/limits.h"
+ * and come back after every hook, so whatever a script assigns takes effect on our next decision;
+ * those that no script file names are not looked for (12 reads a hook would be a fifth of its
+ * cost). Sources: VPOP3 manual (SMTP server global variables), the vendor's wiki for those of
+ * version 5 and later; the types of the RBL* group are our reading. */
 #include "common/list.h"
-#include "lua-bindings/convert.h"
+#include "lua-bindings/fields.h"
 #include "lua-bindings/runtime.h"
+#include "lua-bindings/script_set_private.h"
 #include "lua-bindings/smtpsvr/smtpsvr_private.h"
 
 #include <stddef.h>
@@ -15,43 +16,35 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum global_type { G_BOOL, G_STRING, G_INTEGER, G_LIST };
-
-struct global {
-	const char *name;
-	enum global_type type;
-	size_t offset;	/* in struct smtpsvr_globals */
-	unsigned group; /* GLOBALS_* */
-	bool out;	/* the script may change it */
-};
-
 #define AT(member) offsetof(struct smtpsvr_globals, member)
 
-static const struct global globals[] = {
-    {"IPAddress", G_STRING, AT(ip_address), GLOBALS_SESSION, false},
-    {"ValidClientAddress", G_BOOL, AT(valid_client), GLOBALS_SESSION, true},
-    {"LocalClientAddress", G_BOOL, AT(local_client), GLOBALS_SESSION, true},
-    {"AuthenticationRequired", G_BOOL, AT(auth_required), GLOBALS_SESSION, true},
-    {"AllowedUsers", G_STRING, AT(allowed_users), GLOBALS_SESSION, true},
-    {"CheckRBL", G_BOOL, AT(check_rbl), GLOBALS_SESSION, true},
-    {"RBLServers", G_LIST, AT(rbl_servers), GLOBALS_SESSION, true},
-    {"RBLWhitelist", G_LIST, AT(rbl_whitelist), GLOBALS_SESSION, true},
-    {"RBLCheckAllServers", G_BOOL, AT(rbl_check_all), GLOBALS_SESSION, true},
-    {"RBLFound", G_BOOL, AT(rbl_found), GLOBALS_SESSION | GLOBALS_RBL, true},
-    {"RBLBlackhole", G_BOOL, AT(rbl_blackhole), GLOBALS_SESSION | GLOBALS_RBL, true},
-    {"RBLAccept", G_BOOL, AT(rbl_accept), GLOBALS_SESSION | GLOBALS_RBL, true},
-    {"RBLRedirect", G_STRING, AT(rbl_redirect), GLOBALS_SESSION | GLOBALS_RBL, true},
-    {"RBLRejectMessage", G_STRING, AT(rbl_reject_message), GLOBALS_SESSION | GLOBALS_RBL, true},
-    {"RBLHeader", G_STRING, AT(rbl_header), GLOBALS_SESSION | GLOBALS_RBL, true},
-    {"MaxLineLength", G_INTEGER, AT(max_line_length), GLOBALS_SESSION, true},
-    {"AddUserAddresses", G_BOOL, AT(add_user_addresses), GLOBALS_SESSION, true},
-    {"ServerID", G_INTEGER, AT(server_id), GLOBALS_SESSION, false},
-    {"ServerName", G_STRING, AT(server_name), GLOBALS_SESSION, false},
-    {"Encryption", G_BOOL, AT(encryption), GLOBALS_SESSION | GLOBALS_TLS, false},
-    {"EncryptionDetails", G_STRING, AT(encryption_details), GLOBALS_SESSION | GLOBALS_TLS, false},
+static const struct field globals[] = {
+    {"IPAddress", FIELD_TEXT, AT(ip_address), GLOBALS_SESSION, false},
+    {"ValidClientAddress", FIELD_BOOLEAN, AT(valid_client), GLOBALS_SESSION, true},
+    {"LocalClientAddress", FIELD_BOOLEAN, AT(local_client), GLOBALS_SESSION, true},
+    {"AuthenticationRequired", FIELD_BOOLEAN, AT(auth_required), GLOBALS_SESSION, true},
+    {"AllowedUsers", FIELD_TEXT, AT(allowed_users), GLOBALS_SESSION, true},
+    {"CheckRBL", FIELD_BOOLEAN, AT(check_rbl), GLOBALS_SESSION, true},
+    {"RBLServers", FIELD_LIST, AT(rbl_servers), GLOBALS_SESSION, true},
+    {"RBLWhitelist", FIELD_LIST, AT(rbl_whitelist), GLOBALS_SESSION, true},
+    {"RBLCheckAllServers", FIELD_BOOLEAN, AT(rbl_check_all), GLOBALS_SESSION, true},
+    {"RBLFound", FIELD_BOOLEAN, AT(rbl_found), GLOBALS_SESSION | GLOBALS_RBL, true},
+    {"RBLBlackhole", FIELD_BOOLEAN, AT(rbl_blackhole), GLOBALS_SESSION | GLOBALS_RBL, true},
+    {"RBLAccept", FIELD_BOOLEAN, AT(rbl_accept), GLOBALS_SESSION | GLOBALS_RBL, true},
+    {"RBLRedirect", FIELD_TEXT, AT(rbl_redirect), GLOBALS_SESSION | GLOBALS_RBL, true},
+    {"RBLRejectMessage", FIELD_TEXT, AT(rbl_reject_message), GLOBALS_SESSION | GLOBALS_RBL, true},
+    {"RBLHeader", FIELD_TEXT, AT(rbl_header), GLOBALS_SESSION | GLOBALS_RBL, true},
+    {"MaxLineLength", FIELD_INTEGER, AT(max_line_length), GLOBALS_SESSION, true},
+    {"AddUserAddresses", FIELD_BOOLEAN, AT(add_user_addresses), GLOBALS_SESSION, true},
+    {"ServerID", FIELD_INTEGER, AT(server_id), GLOBALS_SESSION, false},
+    {"ServerName", FIELD_TEXT, AT(server_name), GLOBALS_SESSION, false},
+    {"Encryption", FIELD_BOOLEAN, AT(encryption), GLOBALS_SESSION | GLOBALS_TLS, false},
+    {"EncryptionDetails", FIELD_TEXT, AT(encryption_details), GLOBALS_SESSION | GLOBALS_TLS, false},
 };
 
 #define NGLOBALS (sizeof globals / sizeof *globals)
+
+_Static_assert(NGLOBALS <= 32, "smtpsvr_needs.globals has a bit for each");
 
 void globals_init(struct smtpsvr *s, const struct smtpsvr_client *client)
 {
@@ -87,15 +80,18 @@ void globals_init(struct smtpsvr *s, const struct smtpsvr_client *client)
 
 void globals_free(struct smtpsvr_globals *g)
 {
-	for (size_t i = 0; i < NGLOBALS; i++) {
-		void *p = (char *)g + globals[i].offset;
-
-		if (globals[i].type == G_STRING)
-			free(*(char **)p);
-		else if (globals[i].type == G_LIST)
-			strlist_clear(p);
-	}
+	fields_clear(globals, NGLOBALS, g);
 	rbl_result_clear(&g->rbl_result);
+}
+
+unsigned globals_mentioned(const struct script_set *set)
+{
+	unsigned mask = 0;
+
+	for (size_t i = 0; i < NGLOBALS; i++)
+		if (globals[i].out && script_set_mentions(set, globals[i].name))
+			mask |= 1u << i;
+	return mask;
 }
 
 /* RBLResultInfo: zone -> answer packed little-endian, 127.0.0.1 = 16777343 (VPOP3 manual). */
@@ -111,92 +107,32 @@ static void l_push_rbl_result(lua_State *L, const struct rbl_result *r)
 	}
 }
 
-/* The value on top into the environment below it; a metatable of _G is the script's own affair. */
-static void l_set(lua_State *L, const char *name)
-{
-	lua_pushstring(L, name);
-	lua_insert(L, -2);
-	lua_rawset(L, -3);
-}
-
 void l_globals_push(lua_State *L, struct smtpsvr *s)
 {
 	if (s->stale == 0)
 		return;
 	l_push_env(L);
-	for (size_t i = 0; i < NGLOBALS; i++) {
-		const void *p = (const char *)&s->globals + globals[i].offset;
-
-		if ((globals[i].group & s->stale) == 0)
-			continue;
-		switch (globals[i].type) {
-		case G_BOOL:
-			lua_pushboolean(L, *(const bool *)p);
-			break;
-		case G_STRING:
-			lua_pushstring(L, *(char *const *)p);
-			break;
-		case G_INTEGER:
-			lua_pushinteger(L, *(const int64_t *)p);
-			break;
-		case G_LIST:
-			l_push_list(L, p);
-			break;
-		}
-		l_set(L, globals[i].name);
-	}
+	for (size_t i = 0; i < NGLOBALS; i++)
+		if ((globals[i].group & s->stale) != 0)
+			l_field_push(L, -1, &globals[i], &s->globals);
 	if (s->stale & GLOBALS_RBL) {
+		lua_pushliteral(L, "RBLResultInfo");
 		l_push_rbl_result(L, &s->globals.rbl_result);
-		l_set(L, "RBLResultInfo");
+		lua_rawset(L, -3);
 	}
 	lua_pop(L, 1);
 	s->stale = 0;
 }
 
-/* nil and values of a wrong type leave ours as it was. */
-static void l_read_one(lua_State *L, const struct global *g, void *p)
-{
-	const char *text;
-	size_t n;
-	int64_t integer;
-	bool boolean;
-
-	switch (g->type) {
-	case G_BOOL:
-		if (l_to_bool(L, -1, &boolean) == GIVEN)
-			*(bool *)p = boolean;
-		break;
-	case G_INTEGER:
-		if (l_to_integer(L, -1, &integer) == GIVEN)
-			*(int64_t *)p = integer;
-		break;
-	case G_STRING:
-		if (l_to_string(L, -1, &text, &n) == GIVEN && n <= LIMIT_STRING_FROM_SCRIPT &&
-		    strcmp(text, *(char **)p) != 0)
-			xreplace(p, text);
-		break;
-	case G_LIST: {
-		struct strlist *list = p;
-
-		if (!lua_istable(L, -1) && !lua_isstring(L, -1))
-			break;
-		strlist_clear(list);
-		l_to_list(L, -1, list);
-		break;
-	}
-	}
-}
-
 void l_globals_read(lua_State *L, struct smtpsvr *s, bool lists)
 {
+	unsigned mask = script_set_needs(s->set)->globals;
+
+	if (mask == 0)
+		return;
 	l_push_env(L);
-	for (size_t i = 0; i < NGLOBALS; i++) {
-		if (!globals[i].out || (globals[i].type == G_LIST && !lists))
-			continue;
-		lua_pushstring(L, globals[i].name);
-		lua_rawget(L, -2);
-		l_read_one(L, &globals[i], (char *)&s->globals + globals[i].offset);
-		lua_pop(L, 1);
-	}
+	for (size_t i = 0; i < NGLOBALS; i++)
+		if ((mask >> i & 1) != 0 && (lists || globals[i].type != FIELD_LIST))
+			l_field_read(L, -1, &globals[i], &s->globals);
 	lua_pop(L, 1);
 }

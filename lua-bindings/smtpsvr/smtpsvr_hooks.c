@@ -46,12 +46,7 @@ void hooks_command(struct smtpsvr *s)
 
 static struct run_budget budget(const struct smtpsvr *s)
 {
-	int64_t end = clock_ms() + s->config->lua.hook_ms;
-
-	return (struct run_budget){
-	    .deadline_ms = end < s->deadline_ms ? end : s->deadline_ms,
-	    .instructions = s->config->lua.instructions,
-	};
+	return runtime_budget(s->set, SCRIPT_SMTPSVR, s->deadline_ms);
 }
 
 /* on_error: accept means "as if the hook were absent". */

@@ -131,6 +131,7 @@ void needs_from_set(const struct script_set *set, struct smtpsvr_needs *n)
 		from_hooks(set, n);
 		from_globals(set, n);
 		from_message_functions(set, n);
+		n->globals = globals_mentioned(set);
 		/* a failing script must be able to say so: its top level at the connection, hooks
 		 * without a result of their own where they are called */
 		if (c->lua.on_error != ON_ERROR_ACCEPT) {
