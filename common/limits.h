@@ -72,6 +72,7 @@
 #define LIMIT_STORE_HOLDS 10000		   /* in one list */
 #define LIMIT_STORE_HOLD_TEXT_BYTES 256 /* its reason and who set it; bounds the list to 16 MiB */
 #define LIMIT_STORE_HOP_MESSAGES 1000	/* messages looked at for one next hop */
+#define LIMIT_FACTS_MS 500		/* to note a message's facts while its sender waits */
 #define LIMIT_STORE_SCAN 100000		/* attempts whose text is compared for one count */
 #define LIMIT_STORE_PAGE 50	   /* attempts fetched at once; keeps a reply far below its bound */
 #define LIMIT_STORE_TRIM 16	   /* old entries removed by one write, so that none is slow */

@@ -28,7 +28,8 @@ struct smtpsvr_needs {
 	bool session; /* anything at all: without it the milter stays out of the way */
 	bool connect_reply, helo, helo_reply, mail, mail_reply, rcpt, rcpt_reply, data, data_reply;
 	bool unknown, headers, body, body_stored, mime, end_reply;
-	bool header_changes, recipient_changes, sender_changes;
+	bool header_changes, recipient_changes, sender_changes, body_changes, quarantine;
+	unsigned stages;  /* a bit for each stage of mail/mail.c that runs */
 	unsigned globals; /* a bit for each variable of smtpsvr_globals.c that a script names */
 };
 /* Worked out when the set was loaded; belongs to the set. */

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define REPLACE_BYTES (1 << 20) /* handed to libmilter at once */
+
 /* ---- replies ---- */
 
 static bool is_ascii(const char *text)
@@ -200,6 +202,24 @@ static void change_recipients(SMFICTX *ctx, struct session *s, const struct verd
 	}
 }
 
+/* Each call adds to the new body; libmilter cuts it into packets of the protocol itself. */
+static void change_body(SMFICTX *ctx, struct session *s, const struct verdict *v)
+{
+	size_t done = 0;
+
+	do {
+		size_t n = v->body_size - done;
+
+		if (n > REPLACE_BYTES)
+			n = REPLACE_BYTES;
+		if (smfi_replacebody(ctx, (unsigned char *)v->body + done, (int)n) != MI_SUCCESS) {
+			failed(s, "change of the", "body");
+			return;
+		}
+		done += n;
+	} while (done < v->body_size);
+}
+
 static void change_message(SMFICTX *ctx, struct session *s, const struct verdict *v)
 {
 	for (size_t i = 0; i < v->nheaders; i++)
@@ -207,6 +227,10 @@ static void change_message(SMFICTX *ctx, struct session *s, const struct verdict
 	change_recipients(ctx, s, v);
 	if (v->sender != NULL)
 		change_sender(ctx, s, v);
+	if (v->body != NULL)
+		change_body(ctx, s, v);
+	if (v->quarantine != NULL && smfi_quarantine(ctx, v->quarantine) != MI_SUCCESS)
+		failed(s, "quarantine", v->quarantine);
 }
 
 sfsistat apply(SMFICTX *ctx, struct session *s, enum stage stage, const struct verdict *v)

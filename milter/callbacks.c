@@ -294,7 +294,8 @@ bool callbacks_register(const char *address)
 	    .xxfi_version = SMFI_VERSION,
 	    /* what any script could need; negotiate() asks for less */
 	    .xxfi_flags = SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_ADDRCPT | SMFIF_ADDRCPT_PAR |
-			  SMFIF_DELRCPT | SMFIF_CHGFROM | SMFIF_SETSYMLIST,
+			  SMFIF_DELRCPT | SMFIF_CHGFROM | SMFIF_CHGBODY | SMFIF_QUARANTINE |
+			  SMFIF_SETSYMLIST,
 	    .xxfi_connect = watched_on_connect,
 	    .xxfi_helo = watched_on_helo,
 	    .xxfi_envfrom = watched_on_mail,

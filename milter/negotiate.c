@@ -44,6 +44,8 @@ static const struct {
     {SMFIF_ADDRCPT_PAR, NEED(recipient_changes)},
     {SMFIF_DELRCPT, NEED(recipient_changes)},
     {SMFIF_CHGFROM, NEED(sender_changes)},
+    {SMFIF_CHGBODY, NEED(body_changes)},
+    {SMFIF_QUARANTINE, NEED(quarantine)},
 };
 
 /* What the callbacks read. {daemon_name} finds the service, v tells the MTA. */

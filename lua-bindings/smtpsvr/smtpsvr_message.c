@@ -2,6 +2,7 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/list.h"
+#include "lua-bindings/mail/mail.h"
 #include "lua-bindings/script_set_private.h"
 #include "lua-bindings/smtpsvr/smtpsvr_private.h"
 
@@ -19,6 +20,7 @@ void message_end(struct smtpsvr *s)
 	message_free(s->message);
 	s->message = NULL;
 	strlist_clear(&s->recipients);
+	strlist_clear(&s->remote);
 	strlist_clear(&s->header_lines);
 	reply_free(&s->pending);
 	for (size_t i = 0; i < s->nchanged; i++) {
@@ -191,6 +193,8 @@ void smtpsvr_rcpt(struct smtpsvr *s, char **argv, bool remote, struct verdict *v
 	} else if (s->recipients.n < LIMIT_RECIPIENTS) {
 		message_add_recipient(s->message, argv);
 		strlist_add(&s->recipients, a.address);
+		if (remote)
+			strlist_add(&s->remote, a.address);
 	} else {
 		verdict_refuse_text(v, 452, "4.5.3", "Too many recipients");
 	}
@@ -381,6 +385,28 @@ static void process_message(struct smtpsvr *s, struct verdict *v)
 	strlist_clear(&actions.header_modifiers);
 }
 
+/* What other scripts than smtpsvr.lua make of it. */
+static void run_stages(struct smtpsvr *s, struct verdict *v)
+{
+	struct mail m = {
+	    .set = s->set,
+	    .config = s->config,
+	    .service = s->service,
+	    .id = s->id,
+	    .deadline_ms = s->deadline_ms,
+	    .message = s->message,
+	    .recipients = &s->recipients,
+	    .remote = &s->remote,
+	    .client = s->globals.ip_address,
+	    .local_client = s->globals.local_client,
+	    .local_submission = s->local_submission,
+	    .auth_user = s->auth_user,
+	    .verdict = v,
+	};
+
+	mail_apply(&m);
+}
+
 /* Hooks that only look on: their failure does not change what happens to the mail. */
 static void hook_aside(struct smtpsvr *s, const char *hook)
 {
@@ -410,6 +436,8 @@ void smtpsvr_end_of_message(struct smtpsvr *s, struct verdict *v)
 		outcome_parameters(s, v);
 		outcome_rbl(s, v);
 	}
+	if (v->action == VERDICT_CONTINUE && script_set_needs(s->set)->stages != 0)
+		run_stages(s, v);
 	hook_aside(s, s->recipients_blocked ? "LogRecipientsBlocked" : "LogRecipients");
 	log_refusal(s, "message from", message_sender(s->message)->address, v);
 	message_end(s);

@@ -3,6 +3,7 @@
  * Worked out once per generation. Hooks come from the dry run; a global variable counts when any
  * script file contains its name. Asking for less is measured: an MTA that waits for no answers
  * passes 2.7 to 3.7 times the messages. */
+#include "lua-bindings/mail/mail.h"
 #include "lua-bindings/runtime.h"
 #include "lua-bindings/script_set_private.h"
 #include "lua-bindings/smtpsvr/smtpsvr_private.h"
@@ -139,6 +140,7 @@ void needs_from_set(const struct script_set *set, struct smtpsvr_needs *n)
 			n->data_reply |= n->data;
 		}
 	}
+	mail_needs(set, n);
 	n->helo |= n->helo_reply;
 	n->mail |= n->mail_reply;
 	n->rcpt |= n->rcpt_reply;

@@ -60,6 +60,7 @@ struct smtpsvr {
 	/* the message in progress */
 	struct message *message;
 	struct strlist recipients;	    /* addresses accepted so far */
+	struct strlist remote;		    /* those the MTA sends to another host */
 	struct strlist header_lines;	    /* from DoDATAStart */
 	struct reply pending;		    /* refusal found where no reply is possible */
 	bool recipients_blocked;	    /* at least one was refused */
