@@ -53,7 +53,7 @@ static size_t count_hooks(const struct script_definition *d)
 {
 	size_t n = 0;
 
-	while (d->hooks[n] != NULL)
+	while (d->hooks[n].name != NULL)
 		n++;
 	return n;
 }
@@ -74,8 +74,8 @@ static void l_note_hooks(lua_State *L, void *arg)
 	const struct script_definition *d = s->definition;
 
 	l_push_env(L);
-	for (size_t i = 0; d->hooks[i] != NULL; i++) {
-		lua_pushstring(L, d->hooks[i]);
+	for (size_t i = 0; d->hooks[i].name != NULL; i++) {
+		lua_pushstring(L, d->hooks[i].name);
 		lua_rawget(L, -2);
 		s->hooks[i] = lua_isfunction(L, -1);
 		s->arguments[i] = s->hooks[i] ? l_arguments(L) : 0;
@@ -83,17 +83,30 @@ static void l_note_hooks(lua_State *L, void *arg)
 	}
 }
 
+struct sample {
+	const struct script_definition *definition;
+	struct config *config;
+};
+
+static void l_sample(lua_State *L, void *arg)
+{
+	const struct sample *s = arg;
+
+	l_script_sample(L, s->definition, s->config);
+}
+
 static bool dry_run(struct script_set *set, enum script_id id, char *error, size_t size)
 {
 	const struct config *c = set->config;
 	struct script *s = &set->scripts[id];
+	struct sample sample = {s->definition, set->config};
 	struct runtime *rt = runtime_new(set, c->lua.memory_bytes);
 	struct run_budget budget = {clock_ms() + c->lua.hook_ms, c->lua.instructions};
 	bool fine = rt != NULL && runtime_begin(rt, NULL);
 
 	snprintf(error, size, "out of memory");
-	if (fine && s->definition->l_sample != NULL)
-		fine = runtime_inside(rt, s->definition->l_sample, set->config) == RUN_OK;
+	if (fine)
+		fine = runtime_inside(rt, l_sample, &sample) == RUN_OK;
 	if (fine)
 		fine = runtime_script(rt, id, &budget, error, size) == RUN_OK;
 	if (fine)
@@ -316,8 +329,8 @@ bool script_set_has_hook(const struct script_set *set, enum script_id id, const 
 {
 	const struct script_definition *d = definition_of(id);
 
-	for (size_t i = 0; d->hooks[i] != NULL; i++)
-		if (strcmp(d->hooks[i], hook) == 0)
+	for (size_t i = 0; d->hooks[i].name != NULL; i++)
+		if (strcmp(d->hooks[i].name, hook) == 0)
 			return set->scripts[id].hooks[i];
 	return false;
 }
@@ -326,15 +339,15 @@ int script_set_hook_arguments(const struct script_set *set, enum script_id id, c
 {
 	const struct script_definition *d = definition_of(id);
 
-	for (size_t i = 0; d->hooks[i] != NULL; i++)
-		if (strcmp(d->hooks[i], hook) == 0)
+	for (size_t i = 0; d->hooks[i].name != NULL; i++)
+		if (strcmp(d->hooks[i].name, hook) == 0)
 			return set->scripts[id].arguments[i];
 	return 0;
 }
 
 const char *script_set_hook(enum script_id id, size_t i)
 {
-	return definition_of(id)->hooks[i];
+	return definition_of(id)->hooks[i].name;
 }
 
 const char *script_set_file_name(enum script_id id)

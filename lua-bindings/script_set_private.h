@@ -24,13 +24,34 @@ struct script {
 const struct script *script_set_script(const struct script_set *, enum script_id);
 const struct smtpsvr_needs *script_set_needs(const struct script_set *);
 
+/* One hook. Arguments and results are "name: type, name: type", "" for none; a type is string,
+ * number, boolean, table, list (of text), reply (an SMTP reply) or any. A result may always be
+ * missing. */
+struct script_hook {
+	const char *name;
+	const char *arguments, *results;
+	const char *sample; /* arguments for a call on trial, as Lua expressions */
+};
+
 /* One script that mailhooks knows: its file, its hooks, and what its top-level code finds. */
 struct script_definition {
 	const char *file;
-	const char *const *hooks; /* NULL-terminated */
-	/* set the documented globals to sample values for the dry run */
+	const struct script_hook *hooks; /* ends with name NULL; script_hooks.c */
+	/* set the documented globals to sample values for the dry run; or Lua code that does so */
 	void (*l_sample)(struct lua_State *L, void *config);
+	const char *globals;
 };
+
+extern const struct script_hook smtpsvr_script_hooks[];
+extern const struct script_hook smtprules_script_hooks[];
+extern const struct script_hook mxserverrules_script_hooks[];
+extern const struct script_hook mxout_script_hooks[];
+extern const struct script_hook relayout_script_hooks[];
+extern const struct script_hook user_redirect_script_hooks[];
+extern const struct script_hook delivery_script_hooks[];
+extern const struct script_hook signature_script_hooks[];
+extern const struct script_hook errors_script_hooks[];
+extern const struct script_hook passwordcheck_script_hooks[];
 
 extern const struct script_definition smtpsvr_definition;
 extern const struct script_definition smtprules_definition;
@@ -42,6 +63,9 @@ extern const struct script_definition delivery_definition;
 extern const struct script_definition signature_definition;
 extern const struct script_definition errors_definition;
 extern const struct script_definition passwordcheck_definition;
+
+/* Set the sample values of the script's documented globals in the environment. */
+void l_script_sample(struct lua_State *L, const struct script_definition *, struct config *);
 
 /* The pool of the set (pool.c): prepared runtimes nobody uses. */
 struct runtime_pool *runtime_pool_new(int most);

@@ -10,11 +10,9 @@
 #include <string.h>
 #include <strings.h>
 
-static const char *const hook_names[] = {"First", "Start", "Policy", "Last", NULL};
-
 const struct script_definition smtprules_definition = {
     .file = "smtprules_1.lua",
-    .hooks = hook_names,
+    .hooks = smtprules_script_hooks,
 };
 
 /* One request on its way through the hooks. */

@@ -14,12 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const hook_names[] = {"LoadLimits", "Start", "RBLResults", "GetMaxMessageSize",
-    "GetEHLOCapabilities", "DoHELO", "DoHELP", "DoQUIT", "DoNOOP", "DoRSET", "DoVRFY", "DoEXPN",
-    "DoMAILFROM", "DoRCPTTO", "DoDATAStart", "DoUnrecognised", "StartMessage", "MessageLineRaw",
-    "MessageLine", "EndMessage", "CheckRecipients", "ProcessMessage", "MonitorBcc", "LogRecipients",
-    "LogRecipientsBlocked", "End", NULL};
-
 /* ---- the gate ---- */
 
 static int l_push(lua_State *L, void *arg)
@@ -346,6 +340,6 @@ static void l_sample(lua_State *L, void *config)
 
 const struct script_definition smtpsvr_definition = {
     .file = "smtpsvr.lua",
-    .hooks = hook_names,
+    .hooks = smtpsvr_script_hooks,
     .l_sample = l_sample,
 };
