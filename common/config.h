@@ -16,6 +16,9 @@
 #include <sys/types.h>
 
 enum on_error { ON_ERROR_ACCEPT, ON_ERROR_TEMPFAIL, ON_ERROR_REJECT };
+enum compat_mode { COMPAT_AUTO, COMPAT_50, COMPAT_52, COMPAT_54 }; /* lua-bindings/compat/ */
+enum batv_bounces { BATV_BOUNCES_ACCEPT, BATV_BOUNCES_FORGED, BATV_BOUNCES_UNTAGGED };
+enum srs_rewrite { SRS_REWRITE_NEVER, SRS_REWRITE_FORWARDED, SRS_REWRITE_ALWAYS };
 enum rbl_action { RBL_ACTION_HEADER, RBL_ACTION_REJECT, RBL_ACTION_DISCARD, RBL_ACTION_REDIRECT };
 
 struct network_list {
@@ -59,6 +62,7 @@ struct config {
 		size_t total_bytes;   /* of all script instances of a process */
 		int idle_instances;   /* prepared states kept for reuse */
 		enum on_error on_error;
+		enum compat_mode compat;	/* which Lua the scripts are written for */
 		char *out;			/* LUA.OUT, "" = none */
 		struct strlist attachment_dirs; /* where VPOP3.SaveAttachment() may write */
 		char *errors;			/* LUAERRORS.LOG, "" = none */
@@ -115,6 +119,28 @@ struct config {
 		bool allow_private;
 		char *ca_file; /* PEM, "" = those of the system */
 	} http;
+
+	struct {			   /* signed return paths: return_path.h */
+		char *key_file;		   /* "" = none */
+		int days;		   /* that a tag is valid */
+		bool sign;		   /* without being asked by a script */
+		struct strlist domains;	   /* whose senders are signed; ".d" = what is below d */
+		enum batv_bounces bounces; /* which ones are refused */
+	} batv;
+
+	struct {				  /* return paths of forwarded mail */
+		char *secret_file;		  /* "" = none; postsrsd's format */
+		char *domain;			  /* of the rewritten addresses */
+		enum srs_rewrite rewrite;	  /* without being asked by a script */
+		struct strlist exclude;		  /* senders of these domains are left alone */
+		int separator;			  /* '=', '+' or '-' */
+		int hash_chars, least_hash_chars; /* made; accepted */
+		int days;			  /* that an address is valid */
+	} srs;
+
+	struct { /* mailhooks passwd-check */
+		int min_length;
+	} password;
 };
 
 struct config_overrides { /* the -o arguments in order, "section.name=value" */

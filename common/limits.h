@@ -97,6 +97,11 @@
 #define LIMIT_POLICY_ACTION_BYTES 1000	   /* a header line (RFC 5322 2.1.1), or a reply */
 #define LIMIT_POLICY_REQUEST_SECONDS 10	   /* from its first byte to its last, and for the answer */
 
+/* Key files of BATV and SRS */
+#define LIMIT_KEY_BYTES 1000	   /* one secret; postsrsd takes as much */
+#define LIMIT_KEYS 100		   /* in one file: each is tried for an address that comes back */
+#define LIMIT_KEY_FILE_BYTES 65536 /* one file */
+
 /* MIME */
 #define LIMIT_MIME_SECTIONS 1000 /* of one message; the longest digests have some hundred */
 #define LIMIT_MIME_DEPTH 32	 /* sections inside each other; ten bounces of bounces make 20 */

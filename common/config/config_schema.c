@@ -2,8 +2,10 @@
  *
  * A setting is one line here, one field in config.h, one line in contrib/mailhooks.conf and one
  * paragraph in man/mailhooks.conf.5; tests/unit/test_config.c compares them. */
+#include "common/batv.h"
 #include "common/config/config_private.h"
 #include "common/limits.h"
+#include "common/srs.h"
 
 #include <ctype.h>
 #include <stdint.h>
@@ -31,9 +33,21 @@ static const struct setting_word facility_words[] = {{"mail", LOG_MAIL}, {"daemo
 static const struct setting_word on_error_words[] = {{"accept", ON_ERROR_ACCEPT},
     {"tempfail", ON_ERROR_TEMPFAIL}, {"reject", ON_ERROR_REJECT}, {NULL, 0}};
 
+static const struct setting_word compat_words[] = {{"auto", COMPAT_AUTO}, {"5.0", COMPAT_50},
+    {"5.2", COMPAT_52}, {"5.4", COMPAT_54}, {NULL, 0}};
+
 static const struct setting_word action_words[] = {{"header", RBL_ACTION_HEADER},
     {"reject", RBL_ACTION_REJECT}, {"discard", RBL_ACTION_DISCARD},
     {"redirect", RBL_ACTION_REDIRECT}, {NULL, 0}};
+
+static const struct setting_word bounces_words[] = {{"accept", BATV_BOUNCES_ACCEPT},
+    {"forged", BATV_BOUNCES_FORGED}, {"untagged", BATV_BOUNCES_UNTAGGED}, {NULL, 0}};
+
+static const struct setting_word rewrite_words[] = {{"never", SRS_REWRITE_NEVER},
+    {"forwarded", SRS_REWRITE_FORWARDED}, {"always", SRS_REWRITE_ALWAYS}, {NULL, 0}};
+
+static const struct setting_word separator_words[] = {
+    {"=", '='}, {"+", '+'}, {"-", '-'}, {NULL, 0}};
 
 /* ---- checks of texts: NULL when fine, else what is wanted ---- */
 
@@ -137,6 +151,18 @@ static const char *check_zone(const char *s)
 		   : "the domain of a DNS block list is wanted";
 }
 
+static const char *check_domain(const char *s)
+{
+	return s[0] == '\0' || is_host(s) ? NULL : "a domain is wanted, or \"\" for none";
+}
+
+static const char *check_domains(const char *s)
+{
+	return is_host(s + (s[0] == '.')) ? NULL
+					  : "a domain is wanted: \"example.com\", or "
+					    "\".example.com\" for what is below it";
+}
+
 static const char *check_directory(const char *s)
 {
 	return *s == '/' ? NULL : "must be the absolute path of a directory";
@@ -236,6 +262,7 @@ const struct setting config_settings[] = {
 	.reason = "each keeps some 100 KiB"},
     {"lua", "on_error", SETTING_WORD, AT(lua.on_error), .preset = "accept",
 	.words = on_error_words},
+    {"lua", "compat", SETTING_WORD, AT(lua.compat), .preset = "auto", .words = compat_words},
     {"lua", "out", SETTING_PATH, AT(lua.out), .preset = "/var/log/mailhooks/LUA.OUT",
 	.optional = true},
     {"lua", "errors", SETTING_PATH, AT(lua.errors), .preset = "/var/log/mailhooks/LUAERRORS.LOG",
@@ -329,12 +356,36 @@ const struct setting config_settings[] = {
 	.scale = 1024, .reason = "a page is kept in memory"},
     {"http", "allow_private", SETTING_BOOL, AT(http.allow_private), .preset = "false"},
     {"http", "ca_file", SETTING_PATH, AT(http.ca_file), .preset = "", .optional = true},
+
+    {"batv", "key_file", SETTING_PATH, AT(batv.key_file), .preset = "", .optional = true},
+    {"batv", "days", SETTING_INT, AT(batv.days), .preset = "7", RANGE(1, BATV_MOST_DAYS),
+	.reason = "a bounce that takes longer is lost, and a day comes again after 1000"},
+    {"batv", "sign", SETTING_BOOL, AT(batv.sign), .preset = "false"},
+    {"batv", "domains", SETTING_LIST, AT(batv.domains), .preset = "{}", .check = check_domains},
+    {"batv", "bounces", SETTING_WORD, AT(batv.bounces), .preset = "accept",
+	.words = bounces_words},
+
+    {"srs", "secret_file", SETTING_PATH, AT(srs.secret_file), .preset = "", .optional = true},
+    {"srs", "domain", SETTING_TEXT, AT(srs.domain), .preset = "", .check = check_domain},
+    {"srs", "rewrite", SETTING_WORD, AT(srs.rewrite), .preset = "never", .words = rewrite_words},
+    {"srs", "exclude", SETTING_LIST, AT(srs.exclude), .preset = "{}", .check = check_domains},
+    {"srs", "separator", SETTING_WORD, AT(srs.separator), .preset = "=", .words = separator_words},
+    {"srs", "hash_chars", SETTING_INT, AT(srs.hash_chars), .preset = "4",
+	RANGE(4, SRS_MOST_HASH_CHARS), .reason = "four characters are a guess in 2 million"},
+    {"srs", "least_hash_chars", SETTING_INT, AT(srs.least_hash_chars), .preset = "4",
+	RANGE(4, SRS_MOST_HASH_CHARS), .reason = "four characters are a guess in 2 million"},
+    {"srs", "days", SETTING_INT, AT(srs.days), .preset = "21", RANGE(1, SRS_MOST_DAYS),
+	.reason = "a bounce that takes longer is lost, and a day comes again after 1024"},
+
+    {"password", "min_length", SETTING_INT, AT(password.min_length), .preset = "8",
+	RANGE(0, 256), .reason = "0 leaves it to the script"},
 };
 
 const size_t config_nsettings = sizeof config_settings / sizeof *config_settings;
 
 const char *const config_sections[] = {
-    "log", "lua", "milter", "policy", "socketmap", CONFIG_SERVICE, "rbl", "dns", "http", NULL};
+    "log", "lua", "milter", "policy", "socketmap", CONFIG_SERVICE, "rbl", "dns", "http", "batv",
+    "srs", "password", NULL};
 
 const struct setting *config_setting(const char *section, const char *name)
 {
