@@ -403,6 +403,21 @@ bool script_set_keep(const struct script_set *set, const char *name, char *error
 }
 
 struct script_set *script_set_load_kept(
+const struct compat_notice *script_set_notice(
+    const struct script_set *set, size_t i, const char **file)
+{
+	for (size_t f = 0; f < set->files.n; f++) {
+		const struct compat_notices *notices = &set->files.v[f].compat.notices;
+
+		if (i < notices->n) {
+			*file = set->files.v[f].name;
+			return &notices->v[i];
+		}
+		i -= notices->n;
+	}
+	return NULL;
+}
+
     struct config *cfg, const char *name, char *error, size_t size)
 {
 	char *directory = kept_directory(cfg, name);

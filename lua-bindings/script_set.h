@@ -7,6 +7,7 @@
 #pragma once
 
 #include "common/config.h"
+#include "lua-bindings/compat/compat.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -67,8 +68,13 @@ struct script_set *script_set_current(void); /* a new reference; NULL before the
 void script_set_publish(struct script_set *);
 
 /* The last set that was published is kept below cfg->state_dir, so that a broken edit and a
+	struct compat_source compat; /* as it is run, less a byte order mark and a #! line */
  * restart do not take the service down. name tells daemons apart. */
 bool script_set_keep(const struct script_set *, const char *name, char *error, size_t size);
+/* The i-th old idiom found in these files when they were loaded (lua-bindings/compat/compat.h) and
+ * the name of its file; NULL after the last. Files in alphabetical order, lines in theirs. */
+const struct compat_notice *script_set_notice(
+    const struct script_set *, size_t i, const char **file);
 struct script_set *script_set_load_kept(
     struct config *cfg, const char *name, char *error, size_t size);
 

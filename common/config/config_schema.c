@@ -33,8 +33,8 @@ static const struct setting_word facility_words[] = {{"mail", LOG_MAIL}, {"daemo
 static const struct setting_word on_error_words[] = {{"accept", ON_ERROR_ACCEPT},
     {"tempfail", ON_ERROR_TEMPFAIL}, {"reject", ON_ERROR_REJECT}, {NULL, 0}};
 
-static const struct setting_word compat_words[] = {{"auto", COMPAT_AUTO}, {"5.0", COMPAT_50},
-    {"5.2", COMPAT_52}, {"5.4", COMPAT_54}, {NULL, 0}};
+static const struct setting_word compat_words[] = {
+    {"auto", COMPAT_AUTO}, {"5.0", COMPAT_50}, {"5.2", COMPAT_52}, {"5.4", COMPAT_54}, {NULL, 0}};
 
 static const struct setting_word action_words[] = {{"header", RBL_ACTION_HEADER},
     {"reject", RBL_ACTION_REJECT}, {"discard", RBL_ACTION_DISCARD},
