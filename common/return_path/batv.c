@@ -18,7 +18,7 @@
 #define STAMP_N 4 /* K and DDD */
 #define HASH_N 6  /* hexadecimal digits */
 #define TAG_N (PREFIX_N + STAMP_N + HASH_N + 1)
-#define DAYS 1000 /* of DDD */
+#define DAYS 1000 /* that DDD tells apart */
 #define DAY_SECONDS 86400
 
 /* stamp is "KDDD". False: OpenSSL has failed. */
@@ -43,7 +43,8 @@ static int day_of(time_t now)
 
 static bool is_tagged(const char *address)
 {
-	if (strncasecmp(address, PREFIX, PREFIX_N) != 0 || strlen(address) <= TAG_N)
+	if (tagged_too_long(address) || strncasecmp(address, PREFIX, PREFIX_N) != 0 ||
+	    strlen(address) <= TAG_N)
 		return false;
 	return strspn(address + PREFIX_N, "0123456789") >= STAMP_N &&
 	       strspn(address + PREFIX_N + STAMP_N, "0123456789abcdefABCDEF") >= HASH_N &&
@@ -64,7 +65,8 @@ char *batv_sign(
 		*why = "the address begins with prvs= already";
 	if (*why != NULL)
 		return NULL;
-	snprintf(stamp, sizeof stamp, "%d%03d", key->number % 10, (day_of(now) + days) % DAYS);
+	snprintf(stamp, sizeof stamp, "%u%03u", (unsigned)key->number % 10,
+	    (unsigned)(day_of(now) + days) % DAYS);
 	lower = tagged_lower(address, strlen(address));
 	made = make_hash(key, stamp, lower, hash);
 	free(lower);
@@ -88,15 +90,16 @@ static bool is_signed(const struct key *key, const char *stamp, const char *orig
 {
 	char given[HASH_N + 1], as_is[HASH_N + 1], folded[HASH_N + 1];
 	char *lower = tagged_lower(original, strlen(original));
-	bool same = false;
+	int as_it_is = 1, in_small_letters = 1;
 
 	for (int i = 0; i < HASH_N; i++)
 		given[i] = tagged_fold(stamp[STAMP_N + i]);
-	if (make_hash(key, stamp, lower, folded) && make_hash(key, stamp, original, as_is))
-		same = (CRYPTO_memcmp(given, folded, HASH_N) == 0) |
-		       (CRYPTO_memcmp(given, as_is, HASH_N) == 0);
+	if (make_hash(key, stamp, lower, folded) && make_hash(key, stamp, original, as_is)) {
+		in_small_letters = CRYPTO_memcmp(given, folded, HASH_N);
+		as_it_is = CRYPTO_memcmp(given, as_is, HASH_N);
+	}
 	free(lower);
-	return same;
+	return in_small_letters == 0 || as_it_is == 0;
 }
 
 enum batv_tag batv_check(const struct keys *keys, const char *address, time_t now, char **original)

@@ -226,7 +226,7 @@ static void refresh(struct known *f)
 				    : "nothing is signed or verified until that is put right");
 	} else {
 		if (f->keys != NULL)
-			log_info(NULL, "key file %s: read again, %zu keys", f->path, k->n);
+			log_info(NULL, "key file %s: read again; keys: %zu", f->path, k->n);
 		if (f->keys != NULL && --f->keys->references == 0)
 			keys_free(f->keys);
 		f->keys = k;

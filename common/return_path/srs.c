@@ -161,6 +161,20 @@ static char *forward_again(const struct srs *srs, struct part host, struct part 
 	    (int)host.n, host.s, (int)user.n, user.s, srs->domain);
 }
 
+/* Would the way back through the first host be an address? */
+static bool leads_back(struct part host, struct part user)
+{
+	char *address;
+	bool fine;
+
+	if (strchr(SEPARATORS, user.s[0]) == NULL)
+		return false;
+	address = xasprintf("SRS0%.*s@%.*s", (int)user.n, user.s, (int)host.n, host.s);
+	fine = tagged_refused(address) == NULL;
+	free(address);
+	return fine;
+}
+
 static char *forward_any(
     const struct srs *srs, struct part local, const char *domain, time_t now, const char **why)
 {
@@ -173,7 +187,7 @@ static char *forward_any(
 	if (!has_kind(local.s, '1'))
 		return forward_plain(srs, local, domain, now);
 	rest = (struct part){local.s + KIND_N + 1, local.n - KIND_N - 1};
-	if (cut(&rest, &ignored) && cut(&rest, &host))
+	if (cut(&rest, &ignored) && cut(&rest, &host) && leads_back(host, rest))
 		return forward_again(srs, host, rest);
 	*why = "it is no complete SRS1 address";
 	return NULL;
@@ -230,7 +244,7 @@ static enum srs_tag reverse_again(const struct srs *srs, struct part rest, char 
 
 enum srs_tag srs_reverse(const struct srs *srs, const char *address, time_t now, char **original)
 {
-	const char *at = strrchr(address, '@');
+	const char *at = tagged_too_long(address) ? NULL : strrchr(address, '@');
 	struct part rest;
 	enum srs_tag tag;
 

@@ -1,10 +1,10 @@
 /* tagged.c - see tagged.h. */
 #include "common/return_path/tagged.h"
 
+#include "common/limits.h"
 #include "common/list.h"
 #include "common/outgoing.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 char tagged_fold(char c)
@@ -19,6 +19,11 @@ char *tagged_lower(const char *s, size_t n)
 	for (char *p = out; *p != '\0'; p++)
 		*p = tagged_fold(*p);
 	return out;
+}
+
+bool tagged_too_long(const char *address)
+{
+	return strnlen(address, LIMIT_ADDRESS_BYTES + 1) > LIMIT_ADDRESS_BYTES;
 }
 
 /* A domain becomes part of a local part: it may not look like the end of its place in there. */
@@ -38,7 +43,7 @@ static bool plain_domain(const char *s)
 
 const char *tagged_refused(const char *address)
 {
-	const char *at = strrchr(address, '@');
+	const char *at = tagged_too_long(address) ? NULL : strrchr(address, '@');
 
 	if (at == NULL || at == address || outgoing_address(address) != NULL)
 		return "this is no address of the form name@domain";
