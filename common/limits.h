@@ -72,6 +72,8 @@
 #define LIMIT_STORE_HOLDS 10000		   /* in one list */
 #define LIMIT_STORE_HOLD_TEXT_BYTES 256 /* its reason and who set it; bounds the list to 16 MiB */
 #define LIMIT_STORE_HOP_MESSAGES 1000	/* messages looked at for one next hop */
+#define LIMIT_MX_SERVERS 100		/* of one domain, from DNS or a script */
+#define LIMIT_HOLD_MINUTES 10080	/* a week: what a script holds longer is a mistake */
 #define LIMIT_FACTS_MS 500		/* to note a message's facts while its sender waits */
 #define LIMIT_STORE_SCAN 100000		/* attempts whose text is compared for one count */
 #define LIMIT_STORE_PAGE 50	   /* attempts fetched at once; keeps a reply far below its bound */
@@ -79,6 +81,16 @@
 #define LIMIT_STORE_RATE_WINDOWS 8 /* windows of one limit */
 #define LIMIT_STORE_RATE_COUNT (1ull << 50)	  /* exact in the doubles of Redis's Lua */
 #define LIMIT_STORE_PERIOD_MS (3660ll * 86400000) /* ten years: longest window or retention */
+
+/* Queries of scripts (VPOP3.PostgresQuery) */
+#define LIMIT_SQL_BYTES 16384u		 /* of one query; the vendor's has some 200 */
+#define LIMIT_SQL_TOKENS 2000		 /* words, literals and signs in it */
+#define LIMIT_SQL_DEPTH 40		 /* things inside of each other: bounds the stack */
+#define LIMIT_SQL_SOURCES 8		 /* tables of one query, those in queries inside it too */
+#define LIMIT_SQL_ROWS 10000		 /* of one answer ... */
+#define LIMIT_SQL_ANSWER_BYTES (1u << 20) /* ... and their texts together */
+#define LIMIT_SQL_VALUE_BYTES 65536	 /* one text while it is worked on */
+#define LIMIT_SQL_PATTERN_BYTES 1000	 /* of LIKE: matching costs text times pattern */
 
 /* Redis */
 #define LIMIT_REDIS_REPLY_BYTES                                                               \
@@ -102,6 +114,21 @@
 #define LIMIT_KEYS 100		   /* in one file: each is tried for an address that comes back */
 #define LIMIT_KEY_FILE_BYTES 65536 /* one file */
 
+/* Users */
+#define LIMIT_USERS 100000	     /* in a file or a list */
+#define LIMIT_USERS_BYTES (8u << 20) /* of the file of users or of aliases */
+#define LIMIT_USERS_STORE_MS 500     /* for the list of users in the store */
+#define LIMIT_USERS_FRESH_MS 60000   /* it is asked for again after this ... */
+#define LIMIT_USERS_RETRY_MS 5000    /* ... and after this when there was no answer */
+#define LIMIT_USER_NAME_BYTES 64     /* RFC 5321 4.5.3.1.1: a local part */
+#define LIMIT_USER_ADDRESSES 1000    /* of one user */
+#define LIMIT_USER_SETTINGS 1000     /* of one user, in the file */
+#define LIMIT_ALIASES 100000	     /* in the file */
+#define LIMIT_ALIAS_TARGETS 10000    /* of one alias */
+#define LIMIT_EXPANSION 1000	     /* targets of one address */
+#define LIMIT_EXPANSION_DEPTH 20     /* aliases of aliases; Postfix's virtual_alias maps: 1000 */
+#define LIMIT_PASSWD_BYTES (64u << 10) /* of one account; getpwnam_r() wants the memory */
+
 /* MIME */
 #define LIMIT_MIME_SECTIONS 1000 /* of one message; the longest digests have some hundred */
 #define LIMIT_MIME_DEPTH 32	 /* sections inside each other; ten bounces of bounces make 20 */
@@ -118,3 +145,9 @@
 #define LIMIT_TNEF_DEPTH 5		     /* messages embedded in messages */
 #define LIMIT_BINHEX_FILE_BYTES (100u << 20) /* run lengths make 64 of one; larger is no mail */
 #define LIMIT_BINHEX_MESSAGE_BYTES (128u << 20) /* of all of one message: half a second */
+
+/* Signatures */
+#define LIMIT_SIGNING_TEXT_BYTES (256u << 10) /* of one signature; a long disclaimer has some KiB */
+#define LIMIT_SIGNING_PART_BYTES (4u << 20)   /* of a text that is encoded anew, in memory */
+#define LIMIT_SIGNING_HEADER_BYTES (1u << 20) /* of the header of a message or a part */
+#define LIMIT_SIGNING_LINE_BYTES 998	      /* of a line that is not encoded (RFC 5322 2.1.1) */
