@@ -39,6 +39,13 @@ struct service_config { /* one SMTP service as VPOP3 knows it; the first one is 
 	uint64_t max_line_bytes;	     /* MaxLineLength, 0 = unlimited */
 };
 
+struct script_config { /* what one script may spend, where that is not lua.*; 0 = as there */
+	char *name;    /* of its file, without ".lua" */
+	int hook_ms;
+	int64_t instructions;
+	size_t memory_bytes;
+};
+
 struct config {
 	char *path;	    /* file it came from, for messages; "" if none */
 	char *scripts;	    /* directory */
@@ -46,6 +53,7 @@ struct config {
 	char *user, *group; /* run as; "" = do not change */
 	char *state_dir;    /* last good scripts, spill files */
 	char *run_dir;	    /* pid and lock files */
+	struct strlist local_domains; /* whose mail the MTA delivers here: users.h */
 
 	struct {
 		enum log_target target;
@@ -95,8 +103,24 @@ struct config {
 		int ehlo_seconds;	      /* how long an answer of ehlo_in is remembered */
 	} socketmap;
 
+	struct {		  /* deliveries of Postfix, through socketmaps */
+		int deadline_ms;  /* of mx and transport; policy.deadline_ms for the others */
+		char *transport;  /* of master.cf, in answers of the map transport */
+		struct strlist own_names; /* names and addresses of this host in MX records */
+		struct strlist local_domains;	/* never routed by the map transport */
+		struct strlist fallback_relays; /* smtp_fallback_relay of Postfix, without [] */
+		bool any_reply;	       /* ReturnCodeHandler may change to and from 2xx and 3xx */
+		int fingerprint_bytes; /* of smtp_tls_fingerprint_digest: 20 or 32 */
+		int minute_ms;	       /* a minute of CheckServer's second result */
+		int holds_ms;	       /* how old the list of holds may be */
+		int route_seconds;     /* how long a route may be reused; GetCheckCache */
+	} outbound;
+
 	struct service_config *services;
 	size_t nservices; /* at least 1 */
+
+	struct script_config *script_sections;
+	size_t nscripts;
 
 	struct {
 		struct strlist zones, whitelist;
@@ -112,6 +136,14 @@ struct config {
 		struct strlist servers;
 		int breaker_failures, breaker_ms;
 	} dns;
+
+	struct {		      /* who is local: users.h */
+		char *source;	      /* "system", "file:PATH", "store", "" = nobody */
+		int least_uid, most_uid; /* of system users */
+		char *aliases;	      /* file in the format of aliases(5), "" = none */
+		char *delimiter;      /* between name and extension of a local part, "" = none */
+		char *spam_field;     /* header field with the spam score, "" = none */
+	} users;
 
 	struct { /* what scripts fetch */
 		int timeout_ms;

@@ -86,6 +86,7 @@
 #define LIMIT_SQL_BYTES 16384u		 /* of one query; the vendor's has some 200 */
 #define LIMIT_SQL_TOKENS 2000		 /* words, literals and signs in it */
 #define LIMIT_SQL_DEPTH 40		 /* things inside of each other: bounds the stack */
+#define LIMIT_SQL_COLUMNS 64		 /* of one answer */
 #define LIMIT_SQL_SOURCES 8		 /* tables of one query, those in queries inside it too */
 #define LIMIT_SQL_ROWS 10000		 /* of one answer ... */
 #define LIMIT_SQL_ANSWER_BYTES (1u << 20) /* ... and their texts together */

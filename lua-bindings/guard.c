@@ -1,7 +1,8 @@
 /* guard.c - see guard.h.
  *
  * The interval of the count hook is a compromise: at 1000 instructions a hook call costs about 1 %
- * of a tight loop, and a loop overruns its deadline by some microseconds only. */
+ * of a tight loop, and a loop overruns its deadline by some microseconds only (tests/bench,
+ * script_cost). It is shorter when there are long strings. */
 #include "lua-bindings/guard.h"
 
 #include "common/clock.h"
@@ -13,7 +14,15 @@
 
 #define FAIR_START_BYTES (512 * 1024) /* libraries, a script and some data */
 #define TELL_BYTES (64 * 1024)
-#define HOOK_INTERVAL 1000 /* VM instructions between two looks at the clock */
+#define HOOK_INTERVAL 1000 /* VM instructions between two looks at the clock, at most */
+
+/* What one instruction may take for each byte of a string: comparing strings of zero bytes takes 7
+ * ns, reading a hexadecimal number 1 ns (measured). */
+#define WORST_NS_PER_BYTE 8
+#define NS_PER_MS 1000000
+#define SLACK 40 /* the instructions of one interval take this part of the budget at most */
+#define STRING_BYTES_PER_MS 8192 /* a sixteenth of the budget for one instruction */
+#define SHORT_STRING 1024	 /* not worth a thought */
 
 static atomic_size_t total, total_cap;
 
@@ -44,13 +53,59 @@ static bool may_grow(const struct guard *g, size_t old_size, size_t new_size)
 	       atomic_load_explicit(&total, memory_order_relaxed) - old_size + new_size <= all;
 }
 
+/* ---- how often to look at the clock ---- */
+
+static int interval(const struct guard *g)
+{
+	int64_t worst = (int64_t)g->longest * WORST_NS_PER_BYTE, slack, n;
+
+	if (worst == 0 || g->budget_ms > INT32_MAX)
+		return HOOK_INTERVAL;
+	slack = g->budget_ms * NS_PER_MS / SLACK;
+	n = slack / worst;
+	return n >= HOOK_INTERVAL ? HOOK_INTERVAL : n < 1 ? 1 : (int)n;
+}
+
+static void hook(lua_State *L, lua_Debug *ar);
+
+static void arm(const struct guard *g, lua_State *L)
+{
+	lua_sethook(L, hook, LUA_MASKCOUNT, interval(g));
+}
+
+/* Once a budget is gone the hook fires on every line: that stays. */
+static void arm_closer(const struct guard *g, lua_State *L)
+{
+	if (g->spent == GUARD_NOTHING && lua_gethookcount(L) > interval(g))
+		arm(g, L);
+}
+
+void guard_enter(struct guard *g, lua_State *L)
+{
+	g->running = L;
+	arm_closer(g, L);
+}
+
+/* A string of n bytes comes into being. */
+static void account_string(struct guard *g, size_t n)
+{
+	if (n <= g->longest || n < SHORT_STRING)
+		return;
+	g->longest = n;
+	if (g->running != NULL)
+		arm_closer(g, g->running); /* lua_sethook() is safe even in a signal handler */
+}
+
+/* ---- memory ---- */
+
 void *guard_alloc(void *arg, void *old, size_t old_size, size_t new_size)
 {
 	struct guard *g = arg;
+	bool string = old == NULL && old_size == LUA_TSTRING; /* Lua tells the kind of object */
 	void *p;
 
 	if (old == NULL)
-		old_size = 0; /* Lua passes the kind of object here */
+		old_size = 0;
 	if (new_size == 0) {
 		free(old);
 		account_memory(g, old_size, 0);
@@ -60,13 +115,22 @@ void *guard_alloc(void *arg, void *old, size_t old_size, size_t new_size)
 		g->memory_refused = true;
 		return NULL;
 	}
+	if (string && g->string_cap != 0 && new_size > g->string_cap) {
+		g->memory_refused = g->string_refused = true;
+		return NULL;
+	}
 	p = realloc(old, new_size);
-	if (p != NULL)
-		account_memory(g, old_size, new_size);
-	else
+	if (p == NULL) {
 		g->memory_refused = true;
+		return NULL;
+	}
+	account_memory(g, old_size, new_size);
+	if (string)
+		account_string(g, new_size);
 	return p;
 }
+
+/* ---- budgets ---- */
 
 static const char *spent_text(enum guard_spent why)
 {
@@ -91,12 +155,13 @@ static enum guard_spent account(struct guard *g, int64_t n)
 static void hook(lua_State *L, lua_Debug *ar)
 {
 	struct guard *g = guard_of(L);
-	enum guard_spent why;
+	enum guard_spent why = account(g, lua_gethookcount(L));
 
 	(void)ar;
-	if (g->spent == GUARD_NOTHING && (lua_gethookmask(L) & LUA_MASKLINE))
-		lua_sethook(L, hook, LUA_MASKCOUNT, HOOK_INTERVAL); /* armed by an earlier call */
-	why = account(g, HOOK_INTERVAL);
+	if (why == GUARD_NOTHING && (lua_gethookmask(L) & LUA_MASKLINE))
+		arm(g, L); /* armed by an earlier call */
+	else if (why == GUARD_NOTHING && lua_gethookcount(L) != interval(g))
+		arm(g, L);
 	if (why != GUARD_NOTHING)
 		l_raise(L, g, why, 0);
 }
@@ -112,18 +177,34 @@ static void l_raise(lua_State *L, struct guard *g, enum guard_spent why, int lev
 	abort(); /* not reached; lua_error is not declared noreturn */
 }
 
+void guard_begin(struct guard *g)
+{
+	g->cap = 0;
+	g->string_cap = 0;
+	g->longest = 0;
+}
+
+void guard_limit(struct guard *g, size_t base, size_t memory_bytes, int64_t time_ms)
+{
+	g->cap = memory_bytes < SIZE_MAX - base ? base + memory_bytes : SIZE_MAX;
+	g->string_cap = time_ms < INT32_MAX ? (size_t)time_ms * STRING_BYTES_PER_MS : 0;
+}
+
 void guard_start(struct guard *g, lua_State *L, int64_t deadline_ms, int64_t instructions)
 {
 	g->deadline_ms = deadline_ms;
+	g->budget_ms = deadline_ms - clock_ms();
 	g->instructions = instructions;
 	g->spent = GUARD_NOTHING;
-	g->memory_refused = false;
-	lua_sethook(L, hook, LUA_MASKCOUNT, HOOK_INTERVAL);
+	g->memory_refused = g->string_refused = false;
+	g->running = L;
+	arm(g, L);
 }
 
 void guard_stop(struct guard *g)
 {
 	/* between two calls only the host works in the state: never interrupt it */
+	g->running = NULL;
 	g->deadline_ms = INT64_MAX;
 	g->instructions = INT64_MAX;
 }

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define KEEP_GARBAGE_BYTES (64 * 1024) /* more than this left by a life is collected at its end */
+#define ENV_ENTRIES 128 /* libraries, host variables and what a usual script adds: no rehash */
 
 struct runtime {
 	lua_State *L;
@@ -87,6 +88,11 @@ void l_work(lua_State *L, int64_t n)
 	l_guard_work(L, guard_of(L), n);
 }
 
+void runtime_running(lua_State *co)
+{
+	guard_enter(guard_of(co), co);
+}
+
 void l_push_env(lua_State *L)
 {
 	lua_rawgetp(L, LUA_REGISTRYINDEX, &env_key);
@@ -150,7 +156,10 @@ static void report(struct runtime *rt, enum run_result result, char *error, size
 	const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
 	int first;
 
-	if (text == NULL || result == RUN_MEMORY)
+	if (result == RUN_MEMORY && rt->guard.string_refused)
+		text = "a string is longer than the time budget of the hook allows "
+		       "(8 KiB for each millisecond)";
+	else if (text == NULL || result == RUN_MEMORY)
 		text = run_result_text(result);
 	first = (int)strcspn(text, "\n");
 	if (error != NULL)
@@ -162,13 +171,12 @@ static void report(struct runtime *rt, enum run_result result, char *error, size
 struct run_budget runtime_budget(
     const struct script_set *set, enum script_id id, int64_t deadline_ms)
 {
-	const struct config *c = script_set_config(set);
-	int64_t end = clock_ms() + c->lua.hook_ms;
+	const struct script_budget *b = script_set_budget(set, id);
+	int64_t end = clock_ms() + b->hook_ms;
 
-	(void)id;
 	return (struct run_budget){
 	    .deadline_ms = end < deadline_ms ? end : deadline_ms,
-	    .instructions = c->lua.instructions,
+	    .instructions = b->instructions,
 	};
 }
 
@@ -283,7 +291,9 @@ enum run_result runtime_script(struct runtime *rt, enum script_id id,
     const struct run_budget *budget, char *error, size_t error_size)
 {
 	struct gate g = {.l_body = l_script_body, .arg = &id};
+	const struct script_budget *b = script_set_budget(rt->set, id);
 
+	guard_limit(&rt->guard, rt->base, b->memory_bytes, b->hook_ms);
 	rt->script = script_set_script(rt->set, id)->label;
 	rt->hook = "main chunk";
 	return enter(rt, &g, budget, error, error_size);
@@ -349,16 +359,21 @@ bool runtime_compile(struct runtime *rt, const char *source, size_t n, const cha
 
 /* ---- life ---- */
 
+/* A first life that nobody lives: its library tables belong to the base. */
 static void l_prepare_body(lua_State *L, struct gate *g)
 {
 	(void)g;
 	l_sandbox_prepare(L);
+	lua_newtable(L);
+	l_sandbox_open(L);
+	l_sandbox_close(L);
+	lua_gc(L, LUA_GCCOLLECT);
 }
 
 static void l_begin_body(lua_State *L, struct gate *g)
 {
 	(void)g;
-	lua_createtable(L, 0, 64);
+	lua_createtable(L, 0, ENV_ENTRIES);
 	lua_pushvalue(L, -1);
 	lua_rawsetp(L, LUA_REGISTRYINDEX, &env_key);
 	l_sandbox_open(L);
@@ -415,10 +430,10 @@ bool runtime_begin(struct runtime *rt, const struct log_id *id)
 
 	rt->id = id;
 	rt->script = rt->hook = "(begin)";
-	rt->guard.cap = 0;
+	guard_begin(&rt->guard);
 	if (enter(rt, &g, NULL, NULL, 0) != RUN_OK)
 		return false;
-	rt->guard.cap = rt->base + rt->memory_bytes;
+	guard_limit(&rt->guard, rt->base, rt->memory_bytes, INT64_MAX);
 	return true;
 }
 
@@ -428,7 +443,7 @@ bool runtime_end(struct runtime *rt)
 	bool fine;
 
 	rt->script = rt->hook = "(end)";
-	rt->guard.cap = 0;
+	guard_begin(&rt->guard);
 	fine = enter(rt, &g, NULL, NULL, 0) == RUN_OK;
 	rt->id = NULL;
 	return fine;

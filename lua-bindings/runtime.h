@@ -40,7 +40,8 @@ struct run_budget {
 	int64_t instructions; /* 0 = unlimited */
 };
 
-/* What one call of this script may spend, ending at deadline_ms at the latest. */
+/* What one call of this script may spend (script_set_budget()), ending at deadline_ms at the
+ * latest. */
 struct run_budget runtime_budget(const struct script_set *, enum script_id, int64_t deadline_ms);
 
 /* One call of a script function. push leaves the arguments on the stack and returns their number;
@@ -102,5 +103,8 @@ _Noreturn void l_deadline(lua_State *L);
 /* For C loops driven by a script (pattern matching ...): account n units of work, one unit being
  * about one VM instruction; raises when the instruction budget or the deadline is gone. */
 void l_work(lua_State *L, int64_t n);
+/* The coroutine co begins to run, or goes on, the caller keeps it from being collected. Shortens
+ * the time between two looks at the clock where there are long strings. */
+void runtime_running(lua_State *co);
 /* Push the environment table (the script's _G). */
 void l_push_env(lua_State *L);

@@ -3,7 +3,6 @@
  * for. */
 #include "lua-bindings/script_set.h"
 
-#include "common/clock.h"
 #include "common/list.h"
 #include "lua-bindings/guard.h"
 #include "lua-bindings/runtime.h"
@@ -97,11 +96,10 @@ static void l_sample(lua_State *L, void *arg)
 
 static bool dry_run(struct script_set *set, enum script_id id, char *error, size_t size)
 {
-	const struct config *c = set->config;
 	struct script *s = &set->scripts[id];
 	struct sample sample = {s->definition, set->config};
-	struct runtime *rt = runtime_new(set, c->lua.memory_bytes);
-	struct run_budget budget = {clock_ms() + c->lua.hook_ms, c->lua.instructions};
+	struct runtime *rt = runtime_new(set, s->budget.memory_bytes);
+	struct run_budget budget = runtime_budget(set, id, INT64_MAX);
 	bool fine = rt != NULL && runtime_begin(rt, NULL);
 
 	snprintf(error, size, "out of memory");
@@ -142,6 +140,35 @@ static const struct script_definition *definition_of(enum script_id id)
 	return id < SCRIPT_COUNT ? definitions[id] : &smtprules_definition;
 }
 
+/* Sections are called as the script's file, without ".lua"; a user's own script falls back on the
+ * name behind the directory. */
+static const struct script_config *section_of(const struct config *c, const char *file)
+{
+	const char *slash = strchr(file, '/');
+
+	for (size_t i = 0; i < c->nscripts; i++) {
+		const char *section = c->script_sections[i].name;
+		size_t n = strlen(section);
+
+		if (strncasecmp(section, file, n) == 0 && strcasecmp(file + n, ".lua") == 0)
+			return &c->script_sections[i];
+	}
+	return slash != NULL ? section_of(c, slash + 1) : NULL;
+}
+
+static void set_budget(struct script_budget *b, const struct config *c, const char *file)
+{
+	const struct script_config *s = section_of(c, file);
+
+	*b = (struct script_budget){c->lua.hook_ms, c->lua.instructions, c->lua.memory_bytes};
+	if (s != NULL && s->hook_ms > 0)
+		b->hook_ms = s->hook_ms;
+	if (s != NULL && s->instructions > 0)
+		b->instructions = s->instructions;
+	if (s != NULL && s->memory_bytes > 0)
+		b->memory_bytes = s->memory_bytes;
+}
+
 static bool load_script(
     struct script_set *set, enum script_id id, const char *file, char *error, size_t size)
 {
@@ -153,6 +180,7 @@ static bool load_script(
 	bool fine = false;
 
 	s->definition = d;
+	set_budget(&s->budget, set->config, file);
 	s->label = xstrdup(f != NULL ? f->name : file);
 	s->hooks = xcalloc(count_hooks(d) + 1, sizeof(bool));
 	s->arguments = xcalloc(count_hooks(d) + 1, sizeof(int));
@@ -310,6 +338,11 @@ struct runtime_pool *script_set_pool(const struct script_set *set)
 	return set->pool;
 }
 
+const struct script_budget *script_set_budget(const struct script_set *set, enum script_id id)
+{
+	return &set->scripts[id].budget;
+}
+
 int script_set_count(const struct script_set *set)
 {
 	return set->nscripts;
@@ -365,6 +398,21 @@ const struct script_file *script_set_file(const struct script_set *set, const ch
 	return script_files_find(&set->files, name);
 }
 
+const struct compat_notice *script_set_notice(
+    const struct script_set *set, size_t i, const char **file)
+{
+	for (size_t f = 0; f < set->files.n; f++) {
+		const struct compat_notices *notices = &set->files.v[f].compat.notices;
+
+		if (i < notices->n) {
+			*file = set->files.v[f].name;
+			return &notices->v[i];
+		}
+		i -= notices->n;
+	}
+	return NULL;
+}
+
 struct script_set *script_set_current(void)
 {
 	struct script_set *set;
@@ -403,21 +451,6 @@ bool script_set_keep(const struct script_set *set, const char *name, char *error
 }
 
 struct script_set *script_set_load_kept(
-const struct compat_notice *script_set_notice(
-    const struct script_set *set, size_t i, const char **file)
-{
-	for (size_t f = 0; f < set->files.n; f++) {
-		const struct compat_notices *notices = &set->files.v[f].compat.notices;
-
-		if (i < notices->n) {
-			*file = set->files.v[f].name;
-			return &notices->v[i];
-		}
-		i -= notices->n;
-	}
-	return NULL;
-}
-
     struct config *cfg, const char *name, char *error, size_t size)
 {
 	char *directory = kept_directory(cfg, name);

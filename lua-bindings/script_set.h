@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum script_id {
 	SCRIPT_SMTPSVR,
@@ -49,6 +50,13 @@ bool script_set_smtprules(const struct script_set *, int service, enum script_id
 /* The i-th hook that mailhooks knows for a script, NULL after the last; and its file name. */
 const char *script_set_hook(enum script_id, size_t i);
 const char *script_set_file_name(enum script_id);
+/* What the script may spend: its section of the configuration, else lua.*. */
+struct script_budget {
+	int hook_ms;
+	int64_t instructions;
+	size_t memory_bytes;
+};
+const struct script_budget *script_set_budget(const struct script_set *, enum script_id);
 /* Does any script file of the directory contain this identifier? Used to ask the MTA for no
  * more than a script could use of what only a global variable shows (MaxLineLength ...). */
 bool script_set_mentions(const struct script_set *, const char *identifier);
@@ -58,23 +66,23 @@ bool script_set_mentions(const struct script_set *, const char *identifier);
  * text belongs to the set. */
 struct script_file {
 	char *name; /* as found, relative to the directory */
-	char *text;
+	char *text; /* as found */
 	size_t size;
+	struct compat_source compat; /* as it is run, less a byte order mark and a #! line */
 };
 const struct script_file *script_set_file(const struct script_set *, const char *name);
+/* The i-th old idiom found in these files when they were loaded (lua-bindings/compat/compat.h) and
+ * the name of its file; NULL after the last. Files in alphabetical order, lines in theirs. */
+const struct compat_notice *script_set_notice(
+    const struct script_set *, size_t i, const char **file);
 
 /* The set in force. publish() takes over the caller's reference and drops the one before. */
 struct script_set *script_set_current(void); /* a new reference; NULL before the first publish */
 void script_set_publish(struct script_set *);
 
 /* The last set that was published is kept below cfg->state_dir, so that a broken edit and a
-	struct compat_source compat; /* as it is run, less a byte order mark and a #! line */
  * restart do not take the service down. name tells daemons apart. */
 bool script_set_keep(const struct script_set *, const char *name, char *error, size_t size);
-/* The i-th old idiom found in these files when they were loaded (lua-bindings/compat/compat.h) and
- * the name of its file; NULL after the last. Files in alphabetical order, lines in theirs. */
-const struct compat_notice *script_set_notice(
-    const struct script_set *, size_t i, const char **file);
 struct script_set *script_set_load_kept(
     struct config *cfg, const char *name, char *error, size_t size);
 

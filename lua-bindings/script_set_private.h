@@ -18,6 +18,7 @@ struct script {
 	int service;	/* of smtprules_N.lua: N */
 	bool *hooks;	/* parallel to definition->hooks */
 	int *arguments; /* the same: how many arguments the hook can see */
+	struct script_budget budget;
 	const struct script_definition *definition;
 };
 

@@ -193,6 +193,7 @@ static bool parse_file(cfg_t *cfg, const char *path, bool must_exist)
 /* The section of a -o argument; NULL: it does not exist, reported. */
 static cfg_t *override_section(cfg_t *cfg, const struct config_override *o, const char *where)
 {
+	const struct titled_section *titled = config_titled_section(o->section);
 	char suggestion[128];
 	cfg_t *section = cfg;
 
@@ -201,19 +202,19 @@ static cfg_t *override_section(cfg_t *cfg, const struct config_override *o, cons
 		    config_suggest(o->section, o->name, suggestion, sizeof suggestion));
 		return NULL;
 	}
-	if (strcmp(o->section, CONFIG_SERVICE) == 0 && o->title == NULL) {
-		config_failed(
-		    where, "name the service: -o service.%s.%s=...", CONFIG_FIRST_SERVICE, o->name);
+	if (titled != NULL && o->title == NULL) {
+		config_failed(where, "name the %s: -o %s.%s.%s=...", o->section, o->section,
+		    titled->example, o->name);
 		return NULL;
 	}
 	if (o->title != NULL)
-		section = cfg_gettsec(cfg, CONFIG_SERVICE, o->title);
+		section = cfg_gettsec(cfg, o->section, o->title);
 	else if (o->section[0] != '\0')
 		section = cfg_getsec(cfg, o->section);
 	if (section == NULL)
 		config_failed(where,
-		    "there is no service " SHOWN ": write service " SHOWN " { } into the file",
-		    o->title, o->title);
+		    "there is no %s " SHOWN ": write %s " SHOWN " { } into the file", o->section,
+		    o->title, o->section, o->title);
 	return section;
 }
 
@@ -296,37 +297,54 @@ static void store_section(cfg_t *section, const char *name, void *base)
 			    cfg_getopt(section, config_settings[i].name));
 }
 
+static void store_titled(struct config *c, cfg_t *cfg, const struct titled_section *t)
+{
+	unsigned n = cfg_size(cfg, t->name);
+
+	*(void **)((char *)c + t->array) = xcalloc(n > 0 ? n : 1, t->size);
+	*(size_t *)((char *)c + t->count) = n;
+	for (unsigned i = 0; i < n; i++) {
+		cfg_t *section = cfg_getnsec(cfg, t->name, i);
+		void *element = config_titled_element(t, c, i);
+
+		*(char **)element = xstrdup(cfg_title(section));
+		store_section(section, t->name, element);
+	}
+}
+
 static void store(struct config *c, cfg_t *cfg)
 {
 	store_section(cfg, "", c);
 	for (size_t i = 0; config_sections[i] != NULL; i++)
-		if (strcmp(config_sections[i], CONFIG_SERVICE) != 0)
+		if (config_titled_section(config_sections[i]) == NULL)
 			store_section(cfg_getsec(cfg, config_sections[i]), config_sections[i], c);
-	c->nservices = cfg_size(cfg, CONFIG_SERVICE);
-	c->services = xcalloc(c->nservices, sizeof *c->services);
-	for (unsigned i = 0; i < c->nservices; i++) {
-		cfg_t *section = cfg_getnsec(cfg, CONFIG_SERVICE, i);
-
-		c->services[i].name = xstrdup(cfg_title(section));
-		store_section(section, CONFIG_SERVICE, &c->services[i]);
+	for (const struct titled_section *t = config_titled; t->name != NULL; t++)
+		store_titled(c, cfg, t);
+	for (size_t i = 0; i < c->nservices; i++)
 		if (c->services[i].id == 0)
 			c->services[i].id = (int)i + 1;
+}
+
+static void free_titled(struct config *c, const struct titled_section *t)
+{
+	for (size_t k = 0; k < config_titled_count(t, c); k++) {
+		void *element = config_titled_element(t, c, k);
+
+		for (size_t i = 0; i < config_nsettings; i++)
+			if (strcmp(config_settings[i].section, t->name) == 0)
+				config_value_free(&config_settings[i], element);
+		free(*(char **)element);
 	}
+	free(*(void **)((char *)c + t->array));
 }
 
 static void config_free(struct config *c)
 {
-	for (size_t i = 0; i < config_nsettings; i++) {
-		bool of_service = strcmp(config_settings[i].section, CONFIG_SERVICE) == 0;
-
-		if (!of_service)
+	for (size_t i = 0; i < config_nsettings; i++)
+		if (config_titled_section(config_settings[i].section) == NULL)
 			config_value_free(&config_settings[i], c);
-		for (size_t k = 0; of_service && k < c->nservices; k++)
-			config_value_free(&config_settings[i], &c->services[k]);
-	}
-	for (size_t k = 0; k < c->nservices; k++)
-		free(c->services[k].name);
-	free(c->services);
+	for (const struct titled_section *t = config_titled; t->name != NULL; t++)
+		free_titled(c, t);
 	free(c->path);
 	free(c);
 }

@@ -1,6 +1,8 @@
 /* config_fits.c - settings that are right one by one must also fit together. */
 #include "common/config/config_private.h"
 
+#define LEAST_SCRIPT_BYTES (256 * 1024) /* as lua.memory_kb */
+
 /* All hooks and look-ups of a command share its time. A default gives way, a setting is refused. */
 static bool fit_time(const struct config *c, const char *section, const char *name, int *ms)
 {
@@ -81,9 +83,23 @@ static bool check_services(const struct config *c)
 	return true;
 }
 
+static bool check_scripts(const struct config *c)
+{
+	for (size_t i = 0; i < c->nscripts; i++) {
+		const struct script_config *s = &c->script_sections[i];
+		const char *wanted = config_check_title(s->name);
+
+		if (wanted == NULL && s->memory_bytes > 0 && s->memory_bytes < LEAST_SCRIPT_BYTES)
+			wanted = "memory_kb is 256 at least: the libraries alone take some 100";
+		if (wanted != NULL)
+			return config_failed(NULL, "script \"%s\": %s", s->name, wanted);
+	}
+	return true;
+}
+
 bool config_fits(struct config *c)
 {
 	return fit_time(c, "lua", "hook_ms", &c->lua.hook_ms) &&
 	       fit_time(c, "rbl", "timeout_ms", &c->rbl.timeout_ms) && check_needed(c) &&
-	       check_services(c);
+	       check_services(c) && check_scripts(c);
 }

@@ -9,10 +9,22 @@
 
 #define MOST_COMPARED 64 /* characters of a name; the longest setting has some 20 */
 
+/* The titled section that "section.title" begins with, or NULL. */
+static const struct titled_section *titled_of(const char *item, const char *end)
+{
+	for (const struct titled_section *t = config_titled; t->name != NULL; t++) {
+		size_t n = strlen(t->name);
+
+		if (end > item + n + 1 && strncmp(item, t->name, n) == 0 && item[n] == '.')
+			return t;
+	}
+	return NULL;
+}
+
 bool config_override_parse(struct config_override *o, const char *item)
 {
-	static const char service[] = CONFIG_SERVICE ".";
 	const char *equal = strchr(item, '='), *name, *dot;
+	const struct titled_section *titled;
 
 	*o = (struct config_override){.item = item};
 	if (equal == NULL || equal == item)
@@ -22,11 +34,14 @@ bool config_override_parse(struct config_override *o, const char *item)
 	dot = memrchr(item, '.', (size_t)(equal - item));
 	name = dot != NULL ? dot + 1 : item;
 	o->name = xstrndup(name, (size_t)(equal - name));
+	titled = dot != NULL ? titled_of(item, dot) : NULL;
 	if (dot == NULL) {
 		o->section = xstrdup("");
-	} else if (dot > item + strlen(service) && strncmp(item, service, strlen(service)) == 0) {
-		o->section = xstrdup(CONFIG_SERVICE);
-		o->title = xstrndup(item + strlen(service), (size_t)(dot - item) - strlen(service));
+	} else if (titled != NULL) {
+		const char *title = item + strlen(titled->name) + 1;
+
+		o->section = xstrdup(titled->name);
+		o->title = xstrndup(title, (size_t)(dot - title));
 	} else {
 		o->section = xstrndup(item, (size_t)(dot - item));
 	}

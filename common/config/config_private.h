@@ -29,10 +29,10 @@ struct setting_word { /* a table of them ends with text NULL */
 };
 
 struct setting {
-	const char *section; /* "" at the top of the file, "service" in each service */
+	const char *section; /* "" at the top of the file */
 	const char *name;
 	enum setting_kind kind;
-	size_t offset;	     /* in struct config, of a service in struct service_config */
+	size_t offset;	     /* in struct config, or in the element of a titled section */
 	const char *preset;  /* the default as it would stand in the file; lists in braces */
 	bool optional;	     /* a path may be "" */
 	int64_t least, most; /* of numbers, in the unit of the file */
@@ -56,16 +56,31 @@ bool config_is_set(const char *section, const char *name); /* by the file or by 
 bool config_fits(struct config *);
 
 /* config_schema.c */
-#define CONFIG_SERVICE "service"    /* the section that has a title and may stand more than once */
+#define CONFIG_SERVICE "service"
+#define CONFIG_SCRIPT "script"
 #define CONFIG_FIRST_SERVICE "smtp" /* what the one service is called when the file names none */
 
 extern const struct setting config_settings[];
 extern const size_t config_nsettings;
 extern const char *const config_sections[]; /* without "", ends with NULL */
 
+/* A section that has a title and may stand more than once. It becomes an array in struct config,
+ * whose elements begin with the title. */
+struct titled_section {
+	const char *name;
+	const char *example; /* of a title, for messages */
+	size_t array, count; /* offsets in struct config */
+	size_t size;	     /* of an element */
+};
+
+extern const struct titled_section config_titled[];		      /* ends with name NULL */
+const struct titled_section *config_titled_section(const char *name); /* NULL: it is no such */
+void *config_titled_element(const struct titled_section *, const struct config *, size_t i);
+size_t config_titled_count(const struct titled_section *, const struct config *);
+
 const struct setting *config_setting(const char *section, const char *name); /* or NULL */
 bool config_setting_is_list(const struct setting *);
-const char *config_check_title(const char *title); /* of a service: NULL when fine */
+const char *config_check_title(const char *title); /* of a section: NULL when fine */
 /* libconfuse's options of a section, "" for the whole file; every value goes through parse. Free
  * with config_options_free() after cfg_init(). */
 cfg_opt_t *config_options(const char *section, cfg_callback_t parse);
@@ -73,7 +88,7 @@ void config_options_free(cfg_opt_t *);
 
 /* config_value.c - false: why says what is wanted. */
 bool config_value_check(const struct setting *, const char *text, char *why, size_t size);
-/* Store the checked value(s) of opt below base (struct config or struct service_config). */
+/* Store the checked value(s) of opt below base (struct config or the element of a section). */
 void config_value_store(const struct setting *, void *base, cfg_opt_t *opt);
 void config_value_free(const struct setting *, void *base);
 

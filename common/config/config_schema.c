@@ -36,6 +36,8 @@ static const struct setting_word on_error_words[] = {{"accept", ON_ERROR_ACCEPT}
 static const struct setting_word compat_words[] = {
     {"auto", COMPAT_AUTO}, {"5.0", COMPAT_50}, {"5.2", COMPAT_52}, {"5.4", COMPAT_54}, {NULL, 0}};
 
+static const struct setting_word digest_words[] = {{"sha1", 20}, {"sha256", 32}, {NULL, 0}};
+
 static const struct setting_word action_words[] = {{"header", RBL_ACTION_HEADER},
     {"reject", RBL_ACTION_REJECT}, {"discard", RBL_ACTION_DISCARD},
     {"redirect", RBL_ACTION_REDIRECT}, {NULL, 0}};
@@ -178,6 +180,50 @@ static const char *check_keyword(const char *s)
 	return "a keyword of the EHLO reply such as STARTTLS is wanted";
 }
 
+static const char *check_local_domain(const char *s)
+{
+	return is_host(s) ? NULL : "a domain such as example.com is wanted";
+}
+
+static const char *check_users(const char *s)
+{
+	if (s[0] == '\0' || strcmp(s, "system") == 0 || strcmp(s, "store") == 0)
+		return NULL;
+	return strncmp(s, "file:/", 6) == 0 && s[6] != '\0'
+		   ? NULL
+		   : "system, store, file:/absolute/path or \"\" is wanted";
+}
+
+static const char *check_delimiter(const char *s)
+{
+	return s[0] == '\0' || (ispunct((unsigned char)s[0]) && s[0] != '@' && s[1] == '\0')
+		   ? NULL
+		   : "one character such as + is wanted, or \"\" for none";
+}
+
+static const char *check_field_name(const char *s)
+{
+	for (const char *p = s; *p != '\0'; p++)
+		if (!isgraph((unsigned char)*p) || *p == ':')
+			return "the name of a header field such as X-Spam-Score is wanted, or \"\"";
+	return NULL;
+}
+
+static const char *check_own_name(const char *s)
+{
+	struct ip_address ip;
+
+	return is_host(s) || ip_address_parse(&ip, s) ? NULL
+						      : "a host name or an IP address is wanted";
+}
+
+static const char *check_transport(const char *s)
+{
+	if (s[0] != '\0' && s[strcspn(s, " :[],/")] == '\0')
+		return NULL;
+	return "the name of a service of master.cf such as \"smtp\" is wanted";
+}
+
 static const char *check_filled(const char *s)
 {
 	return s[0] != '\0' ? NULL : "something is wanted between the quotes";
@@ -224,6 +270,7 @@ const char *config_check_title(const char *s)
 
 #define AT(field) .offset = offsetof(struct config, field)
 #define OF(field) .offset = offsetof(struct service_config, field)
+#define OF_SCRIPT(field) .offset = offsetof(struct script_config, field)
 #define RANGE(from, to) .least = (from), .most = (to)
 
 #define MTA_WAITS "an MTA gives up on a filter after 30 seconds"
@@ -238,6 +285,8 @@ const struct setting config_settings[] = {
     {"", "group", SETTING_TEXT, AT(group), .preset = "mailhooks", .check = check_account},
     {"", "state_dir", SETTING_PATH, AT(state_dir), .preset = "/var/lib/mailhooks"},
     {"", "run_dir", SETTING_PATH, AT(run_dir), .preset = "/run/mailhooks"},
+    {"", "local_domains", SETTING_LIST, AT(local_domains), .preset = "{}",
+	.check = check_local_domain},
 
     {"log", "target", SETTING_WORD, AT(log.target), .preset = "syslog", .words = target_words},
     {"log", "format", SETTING_WORD, AT(log.format), .preset = "text", .words = format_words},
@@ -315,6 +364,26 @@ const struct setting config_settings[] = {
     {"socketmap", "ehlo_seconds", SETTING_INT, AT(socketmap.ehlo_seconds), .preset = "10",
 	RANGE(0, 3600), .reason = "0 asks the script for every connection"},
 
+    {"outbound", "deadline_ms", SETTING_INT, AT(outbound.deadline_ms), .preset = "1000",
+	RANGE(10, 28000), .reason = "the queue manager of Postfix waits for a transport"},
+    {"outbound", "transport", SETTING_TEXT, AT(outbound.transport), .preset = "smtp",
+	.check = check_transport},
+    {"outbound", "own_names", SETTING_LIST, AT(outbound.own_names), .preset = "{}",
+	.check = check_own_name},
+    {"outbound", "local_domains", SETTING_LIST, AT(outbound.local_domains), .preset = "{}",
+	.check = check_domain},
+    {"outbound", "fallback_relays", SETTING_LIST, AT(outbound.fallback_relays), .preset = "{}",
+	.check = check_own_name},
+    {"outbound", "any_reply", SETTING_BOOL, AT(outbound.any_reply), .preset = "false"},
+    {"outbound", "fingerprint_digest", SETTING_WORD, AT(outbound.fingerprint_bytes),
+	.preset = "sha1", .words = digest_words},
+    {"outbound", "minute_ms", SETTING_INT, AT(outbound.minute_ms), .preset = "60000",
+	RANGE(1, 600000), .reason = "shorter ones are for trying things out"},
+    {"outbound", "holds_ms", SETTING_INT, AT(outbound.holds_ms), .preset = "1000",
+	RANGE(0, 60000), .reason = "0 asks the store for every MX record"},
+    {"outbound", "route_seconds", SETTING_INT, AT(outbound.route_seconds), .preset = "30",
+	RANGE(0, 3600), .reason = "0 works each route out anew"},
+
     {CONFIG_SERVICE, "id", SETTING_INT, OF(id), .preset = "0", RANGE(0, 65535),
 	.reason = "0 means its position"},
     {CONFIG_SERVICE, "listen", SETTING_LIST, OF(listen), .preset = "{}", .check = check_listen},
@@ -330,6 +399,13 @@ const struct setting config_settings[] = {
 	RANGE(0, 1000000000000000), .reason = zero_or_more},
     {CONFIG_SERVICE, "max_line_bytes", SETTING_BYTES, OF(max_line_bytes), .preset = "0",
 	RANGE(0, 1000000000), .reason = zero_or_more},
+
+    {CONFIG_SCRIPT, "hook_ms", SETTING_INT, OF_SCRIPT(hook_ms), .preset = "0", RANGE(0, 28000),
+	.reason = "0 means lua.hook_ms"},
+    {CONFIG_SCRIPT, "instructions", SETTING_INT64, OF_SCRIPT(instructions), .preset = "0",
+	RANGE(0, 1000000000000), .reason = "0 means lua.instructions"},
+    {CONFIG_SCRIPT, "memory_kb", SETTING_SIZE, OF_SCRIPT(memory_bytes), .preset = "0",
+	RANGE(0, 4194304), .scale = 1024, .reason = "0 means lua.memory_kb"},
 
     {"rbl", "zones", SETTING_LIST, AT(rbl.zones), .preset = "{}", .check = check_zone},
     {"rbl", "whitelist", SETTING_LIST, AT(rbl.whitelist), .preset = "{}", .check = check_filled},
@@ -350,6 +426,17 @@ const struct setting config_settings[] = {
     {"dns", "breaker_ms", SETTING_INT, AT(dns.breaker_ms), .preset = "10000", RANGE(0, 3600000),
 	.reason = "an hour is the most"},
 
+    {"users", "source", SETTING_TEXT, AT(users.source), .preset = "", .check = check_users},
+    {"users", "least_uid", SETTING_INT, AT(users.least_uid), .preset = "1000", RANGE(0, 2147483647),
+	.reason = "it is the number of an account"},
+    {"users", "most_uid", SETTING_INT, AT(users.most_uid), .preset = "59999", RANGE(0, 2147483647),
+	.reason = "it is the number of an account"},
+    {"users", "aliases", SETTING_PATH, AT(users.aliases), .preset = "", .optional = true},
+    {"users", "delimiter", SETTING_TEXT, AT(users.delimiter), .preset = "",
+	.check = check_delimiter},
+    {"users", "spam_field", SETTING_TEXT, AT(users.spam_field), .preset = "",
+	.check = check_field_name},
+
     {"http", "timeout_ms", SETTING_INT, AT(http.timeout_ms), .preset = "5000", RANGE(1, 28000),
 	.reason = MTA_WAITS},
     {"http", "max_kb", SETTING_SIZE, AT(http.body_bytes), .preset = "1024", RANGE(1, 65536),
@@ -362,8 +449,7 @@ const struct setting config_settings[] = {
 	.reason = "a bounce that takes longer is lost, and a day comes again after 1000"},
     {"batv", "sign", SETTING_BOOL, AT(batv.sign), .preset = "false"},
     {"batv", "domains", SETTING_LIST, AT(batv.domains), .preset = "{}", .check = check_domains},
-    {"batv", "bounces", SETTING_WORD, AT(batv.bounces), .preset = "accept",
-	.words = bounces_words},
+    {"batv", "bounces", SETTING_WORD, AT(batv.bounces), .preset = "accept", .words = bounces_words},
 
     {"srs", "secret_file", SETTING_PATH, AT(srs.secret_file), .preset = "", .optional = true},
     {"srs", "domain", SETTING_TEXT, AT(srs.domain), .preset = "", .check = check_domain},
@@ -377,15 +463,44 @@ const struct setting config_settings[] = {
     {"srs", "days", SETTING_INT, AT(srs.days), .preset = "21", RANGE(1, SRS_MOST_DAYS),
 	.reason = "a bounce that takes longer is lost, and a day comes again after 1024"},
 
-    {"password", "min_length", SETTING_INT, AT(password.min_length), .preset = "8",
-	RANGE(0, 256), .reason = "0 leaves it to the script"},
+    {"password", "min_length", SETTING_INT, AT(password.min_length), .preset = "8", RANGE(0, 256),
+	.reason = "0 leaves it to the script"},
 };
 
 const size_t config_nsettings = sizeof config_settings / sizeof *config_settings;
 
-const char *const config_sections[] = {
-    "log", "lua", "milter", "policy", "socketmap", CONFIG_SERVICE, "rbl", "dns", "http", "batv",
-    "srs", "password", NULL};
+const char *const config_sections[] = {"log", "lua", "milter", "policy", "socketmap",
+    "outbound", CONFIG_SERVICE, CONFIG_SCRIPT, "rbl", "dns", "users", "http", "batv", "srs", "password", NULL};
+
+#define TITLED(section, title, elements, n)                                                    \
+	{                                                                                      \
+		section, title, offsetof(struct config, elements), offsetof(struct config, n), \
+		    sizeof *((struct config *)NULL)->elements                                  \
+	}
+
+const struct titled_section config_titled[] = {
+    TITLED(CONFIG_SERVICE, CONFIG_FIRST_SERVICE, services, nservices),
+    TITLED(CONFIG_SCRIPT, "smtpsvr", script_sections, nscripts),
+    {NULL},
+};
+
+const struct titled_section *config_titled_section(const char *name)
+{
+	for (const struct titled_section *t = config_titled; t->name != NULL; t++)
+		if (strcmp(t->name, name) == 0)
+			return t;
+	return NULL;
+}
+
+size_t config_titled_count(const struct titled_section *t, const struct config *c)
+{
+	return *(const size_t *)((const char *)c + t->count);
+}
+
+void *config_titled_element(const struct titled_section *t, const struct config *c, size_t i)
+{
+	return *(char *const *)((const char *)c + t->array) + i * t->size;
+}
 
 const struct setting *config_setting(const char *section, const char *name)
 {
@@ -425,7 +540,7 @@ cfg_opt_t *config_options(const char *section, cfg_callback_t parse)
 	if (section[0] != '\0')
 		return options;
 	for (size_t i = 0; config_sections[i] != NULL; i++) {
-		bool many = strcmp(config_sections[i], CONFIG_SERVICE) == 0;
+		bool many = config_titled_section(config_sections[i]) != NULL;
 
 		options[n++] = (cfg_opt_t)CFG_SEC(config_sections[i],
 		    config_options(config_sections[i], parse),

@@ -42,6 +42,33 @@ static void l_close_failed(lua_State *L)
 		lua_pop(L, 2);
 }
 
+static const char running_key; /* of the registry: keeps the coroutine that the guard knows */
+
+/* The coroutine at index is the one that runs from now on. */
+static void l_running(lua_State *L, int index)
+{
+	lua_State *co = lua_tothread(L, index);
+
+	lua_pushvalue(L, index);
+	lua_rawsetp(L, LUA_REGISTRYINDEX, &running_key);
+	runtime_running(co);
+}
+
+/*** coroutine.resume(coroutine, ...) -> true, results or false, message
+ * As in Lua 5.4. */
+static int l_resume(lua_State *L)
+{
+	int n;
+
+	if (lua_isthread(L, 1))
+		l_running(L, 1);
+	n = l_stock(L, STOCK_COROUTINE_RESUME);
+	lua_pushthread(L);
+	l_running(L, lua_gettop(L));
+	lua_pop(L, 1);
+	return n;
+}
+
 /* What coroutine.wrap() gives: resumes its coroutine, hands errors on. */
 static int l_resume_wrapped(lua_State *L)
 {
@@ -50,7 +77,7 @@ static int l_resume_wrapped(lua_State *L)
 
 	lua_pushvalue(L, lua_upvalueindex(1));
 	lua_insert(L, 1);
-	n = l_stock(L, STOCK_COROUTINE_RESUME);
+	n = l_resume(L);
 	if (lua_toboolean(L, -n))
 		return n - 1;
 	status = lua_status(co);
@@ -81,9 +108,7 @@ static const struct library_row coroutine_rows[] = {
     /*** coroutine.isyieldable([coroutine]) -> boolean
      * As in Lua 5.4. */
     {"isyieldable", NULL},
-    /*** coroutine.resume(coroutine, ...) -> true, results or false, message
-     * As in Lua 5.4. */
-    {"resume", NULL},
+    {"resume", l_resume},
     /*** coroutine.running() -> coroutine, is the main one
      * As in Lua 5.4. */
     {"running", NULL},

@@ -54,7 +54,7 @@ static void same_config(const struct config *a, const struct config *b)
 	for (size_t i = 0; i < config_nsettings; i++) {
 		const struct setting *s = &config_settings[i];
 
-		if (strcmp(s->section, CONFIG_SERVICE) != 0)
+		if (config_titled_section(s->section) == NULL)
 			same_setting(s, a, b);
 		for (size_t k = 0; strcmp(s->section, CONFIG_SERVICE) == 0 && k < a->nservices; k++)
 			same_setting(s, &a->services[k], &b->services[k]);
@@ -304,6 +304,23 @@ static void test_overrides(void **state)
 	config_unref(c);
 }
 
+static void test_script_sections(void **state)
+{
+	struct config *c = rig_load_ok("script smtpsvr { hook_ms = 100 memory_kb = 512 }\n"
+				       "script \"mxout\" { instructions = 5 }\n",
+	    "script.mxout.instructions=7");
+
+	(void)state;
+	assert_int_equal(c->nscripts, 2);
+	assert_string_equal(c->script_sections[0].name, "smtpsvr");
+	assert_int_equal(c->script_sections[0].hook_ms, 100);
+	assert_int_equal(c->script_sections[0].instructions, 0);
+	assert_int_equal(c->script_sections[0].memory_bytes, 512 << 10);
+	assert_int_equal(c->script_sections[1].instructions, 7);
+	assert_int_equal(c->script_sections[1].hook_ms, 0);
+	config_unref(c);
+}
+
 static void test_override_of_the_only_service(void **state)
 {
 	static const char *const items[] = {"service.smtp.allowed_users=a b", NULL};
@@ -408,6 +425,7 @@ int main(void)
 	    cmocka_unit_test(test_full_file),
 	    cmocka_unit_test(test_overrides),
 	    cmocka_unit_test(test_override_of_the_only_service),
+	    cmocka_unit_test(test_script_sections),
 	    cmocka_unit_test(test_default_times_give_way),
 	    cmocka_unit_test(test_relative_path_of_the_command_line),
 	    cmocka_unit_test(test_references),
