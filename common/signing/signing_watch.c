@@ -66,8 +66,8 @@ static void note_line(struct signing_watch *w, unsigned char c)
 {
 	if (c == '\n') {
 		w->bare_lf = w->last != '\r';
+		w->blank_end &= w->line_n > 0; /* of the line that ends here */
 		w->line_n = 0;
-		w->blank_end = false;
 	} else if (c != '\r') {
 		if (w->line_n < sizeof w->line)
 			w->line[w->line_n] = (char)c;
