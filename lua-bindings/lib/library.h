@@ -33,6 +33,7 @@ extern const struct library library_debug;
 extern const struct library library_io;
 extern const struct library library_load;
 extern const struct library library_mailhooks;
+extern const struct library library_mailhooks_return_path;
 extern const struct library library_match;
 extern const struct library library_math;
 extern const struct library library_os;

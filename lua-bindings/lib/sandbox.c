@@ -42,6 +42,7 @@ static const struct library *const libraries[] = {
     &library_vpop3net_whois,
     &library_vpop3_message,
     &library_mailhooks,
+    &library_mailhooks_return_path,
 };
 
 #define LIBRARIES (sizeof libraries / sizeof *libraries)
