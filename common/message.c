@@ -22,6 +22,7 @@ struct line_meter {
 
 struct message {
 	struct message_options options;
+	unsigned owners;		 /* besides the first one */
 	struct envelope_address *sender; /* NULL before MAIL */
 	struct envelope_address *recipients;
 	size_t nrecipients;
@@ -49,6 +50,14 @@ struct message *message_new(const struct message_options *options)
 	return m;
 }
 
+struct message *message_ref(const struct message *message)
+{
+	struct message *m = (struct message *)message; /* what is counted is not the message */
+
+	m->owners++;
+	return m;
+}
+
 static void free_sender(struct message *m)
 {
 	if (m->sender != NULL)
@@ -59,7 +68,7 @@ static void free_sender(struct message *m)
 
 void message_free(struct message *m)
 {
-	if (m == NULL)
+	if (m == NULL || m->owners-- > 0)
 		return;
 	free_sender(m);
 	for (size_t i = 0; i < m->nrecipients; i++)

@@ -29,6 +29,8 @@ struct header_field {
 struct message;
 
 struct message *message_new(const struct message_options *);
+/* Another owner, in the same session: it lives until each of them has freed it. */
+struct message *message_ref(const struct message *);
 void message_free(struct message *); /* NULL is fine */
 
 /* Envelope; argv as for envelope_address_parse(). */

@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "common/outgoing.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,17 @@ void verdict_drop_recipients(struct verdict *v)
 	v->nrecipients = 0;
 }
 
+static void drop_body(struct verdict *v)
+{
+	free(v->body);
+	patch_free(v->patch);
+	message_free(v->message);
+	v->body = NULL;
+	v->body_size = 0;
+	v->patch = NULL;
+	v->message = NULL;
+}
+
 void verdict_reset(struct verdict *v)
 {
 	reply_free(&v->reply);
@@ -49,7 +61,7 @@ void verdict_reset(struct verdict *v)
 	free(v->sender);
 	free(v->sender_parameters);
 	free(v->quarantine);
-	free(v->body);
+	drop_body(v);
 	verdict_init(v);
 }
 
@@ -152,10 +164,63 @@ bool verdict_body(struct verdict *v, const void *bytes, size_t n, const char **w
 
 	if (body == NULL)
 		return false;
-	free(v->body);
+	drop_body(v);
 	v->body = body;
 	v->body_size = size;
 	return true;
+}
+
+/* What is put in are lines of mail: no CR or LF stands alone (R9). The bytes around it are the
+ * MTA's own. */
+static const char *patch_wrong(const struct patch *p, uint64_t body)
+{
+	for (size_t i = 0; i < patch_count(p); i++) {
+		uint64_t at;
+		size_t n;
+		const char *bytes = patch_bytes(p, i, &n, &at);
+
+		if (at < body)
+			return "a change of the body lies before it";
+		for (size_t k = 0; k < n; k++)
+			if ((bytes[k] == '\r') != (k + 1 < n && bytes[k + 1] == '\n'))
+				return "a change of the body has a line end that is none";
+	}
+	return NULL;
+}
+
+bool verdict_patch(
+    struct verdict *v, struct patch *patch, const struct message *m, const char **why)
+{
+	*why = patch_wrong(patch, message_body_offset(m));
+	if (*why == NULL && message_truncated(m))
+		*why = "the message was not kept whole";
+	if (*why != NULL) {
+		patch_free(patch);
+		return false;
+	}
+	drop_body(v);
+	v->patch = patch;
+	v->message = message_ref(m);
+	return true;
+}
+
+bool verdict_has_body(const struct verdict *v)
+{
+	return v->body != NULL || v->patch != NULL;
+}
+
+static ssize_t read_message(void *arg, uint64_t offset, void *out, size_t n)
+{
+	return message_read(arg, offset, out, n);
+}
+
+enum mime_result verdict_write_body(const struct verdict *v, const struct mime_sink *sink)
+{
+	const struct mime_source source = {read_message, v->message};
+
+	if (v->patch != NULL)
+		return patch_write(v->patch, &source, message_body_offset(v->message), sink);
+	return sink->write(sink->arg, v->body, v->body_size) ? MIME_OK : MIME_STOPPED;
 }
 
 void verdict_quarantine(struct verdict *v, const char *reason)
@@ -200,6 +265,13 @@ static void write_header(FILE *out, const struct header_change *h)
 	fputc('\n', out);
 }
 
+static uint64_t body_size(const struct verdict *v)
+{
+	if (v->patch == NULL)
+		return v->body_size;
+	return patch_size(v->patch, message_size(v->message)) - message_body_offset(v->message);
+}
+
 static void write_action(FILE *out, const struct verdict *v)
 {
 	char *text;
@@ -237,8 +309,8 @@ char *verdict_describe(const struct verdict *v)
 		write_address(out, "sender <", v->sender, v->sender_parameters);
 	if (v->quarantine != NULL)
 		write_escaped(out, "quarantine ", v->quarantine, "\n");
-	if (v->body != NULL)
-		fprintf(out, "body %zu bytes\n", v->body_size);
+	if (verdict_has_body(v))
+		fprintf(out, "body %" PRIu64 " bytes\n", body_size(v));
 	if (fclose(out) != 0) {
 		free(text);
 		return xstrdup("(no memory)\n");

@@ -9,6 +9,8 @@
 #pragma once
 
 #include "common/list.h"
+#include "common/message.h"
+#include "common/patch.h"
 #include "common/reply.h"
 
 #include <stdbool.h>
@@ -53,6 +55,8 @@ struct verdict {
 	char *quarantine;	 /* reason, NULL = no */
 	char *body;		 /* replacement body with CRLF line ends, NULL = unchanged */
 	size_t body_size;
+	struct patch *patch;	 /* or changes to the body of .message, NULL = none */
+	struct message *message; /* with patch: what it changes; the verdict owns both */
 };
 
 void verdict_init(struct verdict *);
@@ -77,6 +81,13 @@ void verdict_drop_recipients(struct verdict *);
 bool verdict_sender(
     struct verdict *, const char *address, const char *parameters, const char **why);
 bool verdict_body(struct verdict *, const void *bytes, size_t n, const char **why);
+/* The body becomes that of the message with these changes, whose offsets are the message's. Takes
+ * the patch, also when it is refused, and another reference to the message. */
+bool verdict_patch(struct verdict *, struct patch *, const struct message *, const char **why);
+/* The new body, in pieces, when there is one: MIME_OK, MIME_STOPPED by the sink, MIME_UNREAD with
+ * errno. */
+bool verdict_has_body(const struct verdict *);
+enum mime_result verdict_write_body(const struct verdict *, const struct mime_sink *);
 /* The reason is cleaned and cut like the text of a reply; without one there is a default. */
 void verdict_quarantine(struct verdict *, const char *reason);
 

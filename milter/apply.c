@@ -7,6 +7,7 @@
 #include "common/verdict.h"
 #include "milter/session.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -203,34 +204,51 @@ static void change_recipients(SMFICTX *ctx, struct session *s, const struct verd
 }
 
 /* Each call adds to the new body; libmilter cuts it into packets of the protocol itself. */
-static void change_body(SMFICTX *ctx, struct session *s, const struct verdict *v)
+static bool replace_body(void *ctx, const void *bytes, size_t n)
 {
 	size_t done = 0;
 
 	do {
-		size_t n = v->body_size - done;
+		size_t now = n - done < REPLACE_BYTES ? n - done : REPLACE_BYTES;
 
-		if (n > REPLACE_BYTES)
-			n = REPLACE_BYTES;
-		if (smfi_replacebody(ctx, (unsigned char *)v->body + done, (int)n) != MI_SUCCESS) {
-			failed(s, "change of the", "body");
-			return;
-		}
-		done += n;
-	} while (done < v->body_size);
+		if (smfi_replacebody(ctx, (unsigned char *)bytes + done, (int)now) != MI_SUCCESS)
+			return false;
+		done += now;
+	} while (done < n);
+	return true;
 }
 
-static void change_message(SMFICTX *ctx, struct session *s, const struct verdict *v)
+/* False: the MTA may have a part of the new body, so the message must not go on. */
+static bool change_body(SMFICTX *ctx, struct session *s, const struct verdict *v)
+{
+	const struct mime_sink sink = {replace_body, ctx};
+
+	if (!(s->actions & SMFIF_CHGBODY)) {
+		failed(s, "change of the", "body");
+		return true;
+	}
+	switch (verdict_write_body(v, &sink)) {
+	case MIME_OK:
+		return true;
+	case MIME_UNREAD:
+		log_error(&s->id, "the stored message cannot be read: %s", strerror(errno));
+		return false;
+	default:
+		failed(s, "change of the", "body");
+		return false;
+	}
+}
+
+static bool change_message(SMFICTX *ctx, struct session *s, const struct verdict *v)
 {
 	for (size_t i = 0; i < v->nheaders; i++)
 		change_header(ctx, s, &v->headers[i]);
 	change_recipients(ctx, s, v);
 	if (v->sender != NULL)
 		change_sender(ctx, s, v);
-	if (v->body != NULL)
-		change_body(ctx, s, v);
 	if (v->quarantine != NULL && smfi_quarantine(ctx, v->quarantine) != MI_SUCCESS)
 		failed(s, "quarantine", v->quarantine);
+	return !verdict_has_body(v) || change_body(ctx, s, v);
 }
 
 sfsistat apply(SMFICTX *ctx, struct session *s, enum stage stage, const struct verdict *v)
@@ -243,8 +261,8 @@ sfsistat apply(SMFICTX *ctx, struct session *s, enum stage stage, const struct v
 			return SMFIS_DISCARD;
 		break;
 	case VERDICT_CONTINUE:
-		if (stage == STAGE_END)
-			change_message(ctx, s, v);
+		if (stage == STAGE_END && !change_message(ctx, s, v))
+			return SMFIS_TEMPFAIL;
 		break;
 	}
 	return s->no_reply[stage] ? SMFIS_NOREPLY : SMFIS_CONTINUE;

@@ -121,6 +121,61 @@ static void test_everything_described(void **state)
 	verdict_reset(&v);
 }
 
+static bool collect(void *out, const void *bytes, size_t n)
+{
+	strncat(out, bytes, n);
+	return true;
+}
+
+/* R9, R10: a patch of the body adds lines of mail only, and nothing before the body. The verdict
+ * keeps the message that it changes. */
+static void test_patch(void **state)
+{
+	static const struct message_options options = {100, "/tmp", 1000};
+	static const struct {
+		uint64_t at;
+		const char *bytes, *body;
+	} cases[] = {
+	    {6, "a\r\n", "a\r\nx\r\n"},
+	    {9, "a\r\n.\r\n", "x\r\na\r\n.\r\n"},
+	    {9, "", "x\r\n"},
+	    {4, "a\r\n", NULL},
+	    {9, "a\n.\n", NULL},
+	    {9, "a\r", NULL},
+	    {9, "\r\r\n", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct message *m = message_new(&options);
+		struct patch *p = patch_new();
+		char body[100] = "";
+		const struct mime_sink sink = {collect, body};
+		const char *why = NULL;
+		struct verdict v;
+
+		verdict_init(&v);
+		message_header(m, "A", "");
+		message_body(m, "x\r\n", 3);
+		assert_int_equal(message_body_offset(m), 6);
+		patch_replace(p, cases[i].at, 0, cases[i].bytes, strlen(cases[i].bytes));
+		assert_int_equal(verdict_patch(&v, p, m, &why), cases[i].body != NULL);
+		assert_int_equal(why == NULL, cases[i].body != NULL);
+		message_free(m); /* the session is done with it */
+		if (cases[i].body != NULL) {
+			char *described =
+			    xasprintf("continue\nbody %zu bytes\n", strlen(cases[i].body));
+
+			assert_int_equal(verdict_write_body(&v, &sink), MIME_OK);
+			assert_string_equal(body, cases[i].body);
+			expect_described(&v, described);
+			free(described);
+		}
+		verdict_reset(&v);
+		assert_false(verdict_has_body(&v));
+	}
+}
+
 /* R10: each way in goes through the check that belongs to it. */
 static void test_r10_refused(void **state)
 {
@@ -243,6 +298,7 @@ static void test_description_cannot_be_forged(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_patch),
 	    cmocka_unit_test(test_empty),
 	    cmocka_unit_test(test_first_refusal_wins),
 	    cmocka_unit_test(test_success_is_no_refusal),
