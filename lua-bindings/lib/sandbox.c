@@ -1,21 +1,18 @@
 /* sandbox.c - see sandbox.h: the whitelist and the beginning and end of a life.
  *
- * Preparing a state builds one template: a flat sequence of library name, number of entries, and
- * the entries as key, value, key, value ... Opening a life is a walk along it, some 200
- * assignments. The template holds light C functions, numbers and strings only and is not reachable
- * for scripts. */
+ * What the libraries hold is said here; how their tables come into an environment and when they
+ * serve the next one is library_tables.c. */
 #include "lua-bindings/lib/sandbox.h"
 
 #include "lua-bindings/convert.h"
 #include "lua-bindings/lib/file.h"
 #include "lua-bindings/lib/library.h"
+#include "lua-bindings/lib/library_tables.h"
 #include "lua-bindings/lib/life.h"
 #include "lua-bindings/luaout.h"
 #include "lua-bindings/runtime.h"
 
 #include <string.h>
-
-#define BASE "_G" /* the library whose functions stand in the environment itself */
 
 static const struct library *const libraries[] = {
     &library_base,
@@ -47,8 +44,16 @@ static const struct library *const libraries[] = {
 
 #define LIBRARIES (sizeof libraries / sizeof *libraries)
 
-/* keys of the registry */
-static const char template_key, life_key;
+/* key of the registry */
+static const char life_key;
+
+/* Between two lives. Not nil: the registry would then move this key out of its array part when it
+ * grows, where liblua looks for it unchecked. */
+static void l_no_globals(lua_State *L)
+{
+	lua_pushboolean(L, 0);
+	lua_rawseti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+}
 
 /* ---- once per state ---- */
 
@@ -79,48 +84,6 @@ static void l_push_libraries(lua_State *L, int stock)
 	}
 }
 
-/* The table on top as library name, count, entries behind the n-th entry of the template at index.
- */
-static lua_Integer l_flatten(lua_State *L, const char *name, int template, lua_Integer n)
-{
-	lua_Integer at = n + 2, entries = 0;
-
-	lua_pushnil(L);
-	while (lua_next(L, -2)) {
-		lua_pushvalue(L, -2);
-		lua_rawseti(L, template, ++at);
-		lua_rawseti(L, template, ++at);
-		entries++;
-	}
-	lua_pushstring(L, name);
-	lua_rawseti(L, template, n + 1);
-	lua_pushinteger(L, entries);
-	lua_rawseti(L, template, n + 2);
-	return at;
-}
-
-/* From the table of libraries on top. */
-static void l_make_template(lua_State *L)
-{
-	lua_Integer n = 0;
-	int template;
-
-	lua_newtable(L);
-	template = lua_gettop(L);
-	for (size_t i = 0; i < LIBRARIES; i++) {
-		bool again = false;
-
-		for (size_t j = 0; j < i; j++)
-			again = again || strcmp(libraries[i]->name, libraries[j]->name) == 0;
-		if (again)
-			continue;
-		lua_getfield(L, -2, libraries[i]->name);
-		n = l_flatten(L, libraries[i]->name, template, n);
-		lua_pop(L, 1);
-	}
-	lua_rawsetp(L, LUA_REGISTRYINDEX, &template_key);
-}
-
 /* Arithmetic on strings comes from their stock metatable; scripts cannot get at the metatable. */
 static void l_lock_string_metatable(lua_State *L)
 {
@@ -149,14 +112,14 @@ void l_sandbox_prepare(lua_State *L)
 	l_convert_prepare(L);
 	l_file_prepare(L);
 	l_push_libraries(L, top + 1);
-	l_make_template(L);
 	/* liblua looks here for the names of functions when it writes a traceback */
+	lua_pushvalue(L, -1);
 	lua_setfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+	l_library_tables_prepare(L);
 	lua_settop(L, top);
 	lua_pushnil(L);
 	l_set_string_methods(L);
-	lua_pushnil(L);
-	lua_rawseti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+	l_no_globals(L);
 }
 
 /* ---- once per life ---- */
@@ -167,42 +130,6 @@ static void l_new_life(lua_State *L)
 
 	memset(life, 0, sizeof *life);
 	lua_rawsetp(L, LUA_REGISTRYINDEX, &life_key);
-}
-
-/* Fill the table on top from the template below it. */
-static lua_Integer l_copy(lua_State *L, int template, lua_Integer at, lua_Integer entries)
-{
-	for (; entries > 0; entries--) {
-		lua_rawgeti(L, template, ++at);
-		lua_rawgeti(L, template, ++at);
-		lua_rawset(L, -3);
-	}
-	return at;
-}
-
-/* The libraries into the environment at env and into the table package.loaded on top. */
-static void l_copy_libraries(lua_State *L, int env)
-{
-	int loaded = lua_gettop(L), template = loaded + 1;
-	lua_Integer at = 0, entries;
-
-	lua_rawgetp(L, LUA_REGISTRYINDEX, &template_key);
-	while (lua_rawgeti(L, template, ++at) == LUA_TSTRING) { /* the library's name */
-		lua_rawgeti(L, template, ++at);
-		entries = lua_tointeger(L, -1);
-		lua_pop(L, 1);
-		if (strcmp(lua_tostring(L, -1), BASE) == 0) {
-			lua_pushvalue(L, env);
-		} else {
-			lua_createtable(L, 0, (int)entries);
-			lua_pushvalue(L, -2);
-			lua_pushvalue(L, -2);
-			lua_rawset(L, env);
-		}
-		at = l_copy(L, template, at, entries);
-		lua_rawset(L, loaded);
-	}
-	lua_settop(L, loaded);
 }
 
 /* package = { loaded = {...}, path = "?.lua" }; package.loaded is on top and is popped. */
@@ -225,7 +152,7 @@ void l_sandbox_open(lua_State *L)
 
 	l_new_life(L);
 	lua_createtable(L, 0, LIBRARIES + 1);
-	l_copy_libraries(L, env);
+	l_library_tables_open(L, env);
 	l_open_package(L, env);
 	lua_pushvalue(L, env);
 	lua_setfield(L, env, "_G");
@@ -245,10 +172,10 @@ void l_sandbox_close(lua_State *L)
 		file_close_all(l_life(L));
 		lua_pushnil(L);
 		lua_rawsetp(L, LUA_REGISTRYINDEX, &life_key);
+		l_library_tables_close(L);
 	}
 	lua_pop(L, 1);
-	lua_pushnil(L);
-	lua_rawseti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+	l_no_globals(L);
 	lua_pushnil(L);
 	l_set_string_methods(L);
 }
@@ -289,36 +216,13 @@ void l_refuse_in_safety_mode(lua_State *L, const char *function)
 
 /* ---- for tests and the reference ---- */
 
-/* Add prefix .. name for each function or value of the template. */
-static void l_list_template(lua_State *L, int list)
-{
-	int template = lua_gettop(L) + 1;
-	lua_Integer at = 0, entries;
-
-	lua_rawgetp(L, LUA_REGISTRYINDEX, &template_key);
-	while (lua_rawgeti(L, template, ++at) == LUA_TSTRING) {
-		bool base = strcmp(lua_tostring(L, -1), BASE) == 0;
-
-		lua_rawgeti(L, template, ++at);
-		for (entries = lua_tointeger(L, -1); entries > 0; entries--, at += 2) {
-			lua_rawgeti(L, template, at + 1);
-			lua_pushfstring(L, "%s%s%s", base ? "" : lua_tostring(L, -3),
-			    base ? "" : ".", lua_tostring(L, -1));
-			lua_rawseti(L, list, (lua_Integer)lua_rawlen(L, list) + 1);
-			lua_pop(L, 1);
-		}
-		lua_pop(L, 2);
-	}
-	lua_pop(L, 2);
-}
-
 void l_sandbox_list(lua_State *L)
 {
 	int list;
 
 	lua_newtable(L);
 	list = lua_gettop(L);
-	l_list_template(L, list);
+	l_library_tables_list(L, list);
 	for (const struct library_row *row = file_methods; row->name != NULL; row++) {
 		lua_pushfstring(L, "file:%s", row->name);
 		lua_rawseti(L, list, (lua_Integer)lua_rawlen(L, list) + 1);

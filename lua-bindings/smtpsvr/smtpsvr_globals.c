@@ -54,6 +54,7 @@ void globals_init(struct smtpsvr *s, const struct smtpsvr_client *client)
 	char ip[INET6_ADDRSTRLEN];
 
 	*g = none;
+	s->named = s->set != NULL ? script_set_needs(s->set)->globals : ~0u;
 	g->ip_address = xstrdup(ip_address_text(&client->address, ip, sizeof ip));
 	g->valid_client = network_list_has_all(&s->service->client_networks) ||
 			  network_list_has(&s->service->client_networks, &client->address);
@@ -84,12 +85,25 @@ void globals_free(struct smtpsvr_globals *g)
 	rbl_result_clear(&g->rbl_result);
 }
 
+/* What can reach a variable without its name standing in a file. */
+static bool has_dynamic_names(const struct script_set *set)
+{
+	static const char *const doors[] = {
+	    "_G", "_ENV", "getfenv", "setfenv", "load", "loadstring"};
+
+	for (size_t i = 0; i < sizeof doors / sizeof *doors; i++)
+		if (script_set_mentions(set, doors[i]))
+			return true;
+	return false;
+}
+
 unsigned globals_mentioned(const struct script_set *set)
 {
+	bool all = has_dynamic_names(set);
 	unsigned mask = 0;
 
 	for (size_t i = 0; i < NGLOBALS; i++)
-		if (globals[i].out && script_set_mentions(set, globals[i].name))
+		if (all || script_set_mentions(set, globals[i].name))
 			mask |= 1u << i;
 	return mask;
 }
@@ -113,7 +127,7 @@ void l_globals_push(lua_State *L, struct smtpsvr *s)
 		return;
 	l_push_env(L);
 	for (size_t i = 0; i < NGLOBALS; i++)
-		if ((globals[i].group & s->stale) != 0)
+		if ((s->named >> i & 1) != 0 && (globals[i].group & s->stale) != 0)
 			l_field_push(L, -1, &globals[i], &s->globals);
 	if (s->stale & GLOBALS_RBL) {
 		lua_pushliteral(L, "RBLResultInfo");
@@ -126,13 +140,12 @@ void l_globals_push(lua_State *L, struct smtpsvr *s)
 
 void l_globals_read(lua_State *L, struct smtpsvr *s, bool lists)
 {
-	unsigned mask = script_set_needs(s->set)->globals;
-
-	if (mask == 0)
+	if (s->named == 0)
 		return;
 	l_push_env(L);
 	for (size_t i = 0; i < NGLOBALS; i++)
-		if ((mask >> i & 1) != 0 && (lists || globals[i].type != FIELD_LIST))
+		if ((s->named >> i & 1) != 0 && globals[i].out &&
+		    (lists || globals[i].type != FIELD_LIST))
 			l_field_read(L, -1, &globals[i], &s->globals);
 	lua_pop(L, 1);
 }

@@ -50,6 +50,7 @@ struct smtpsvr {
 	int64_t deadline_ms; /* of the SMTP command in progress */
 
 	struct smtpsvr_globals globals;
+	unsigned named; /* a bit for each variable that a script can name */
 	unsigned stale; /* GLOBALS_* groups that the host changed and the script has not got yet */
 	bool was_local; /* LocalClientAddress as the configuration says */
 	bool local_submission;

@@ -1,0 +1,21 @@
+/* library_tables.h - private to lua-bindings/: the tables string, os, VPOP3 ... of a state.
+ *
+ * Filling some 250 entries anew is most of what a fresh environment costs (measured: more than a
+ * third of a whole SMTP session's Lua time). So a library's table serves the next life too when
+ * the one before left it exactly as it was: same keys, same values, no metatable. A table that a
+ * script changed is dropped and made anew, so what a script does to it still dies with its life
+ * (R14). All functions may raise. */
+#pragma once
+
+#include <lua.h>
+
+/* Once per state. At the top is a table of library name -> its functions and values; "_G" are those
+ * that stand in the environment itself. Light C functions, strings and numbers only. Pops it. */
+void l_library_tables_prepare(lua_State *L);
+/* Put everything into the environment at env, and each library into the table package.loaded on
+ * top. */
+void l_library_tables_open(lua_State *L, int env);
+/* The life is over: keep the tables that are unchanged. */
+void l_library_tables_close(lua_State *L);
+/* Add the name of every entry ("string.find") to the list at index. */
+void l_library_tables_list(lua_State *L, int list);
