@@ -18,10 +18,11 @@
 
 /* Scripts */
 #define LIMIT_SCRIPT_BYTES (4u << 20) /* one script file */
-#define LIMIT_SCRIPT_FILES 1000	      /* files in a script directory */
+#define LIMIT_SCRIPT_FILES 5000	      /* in a script directory, those of users included */
 #define LIMIT_SCRIPT_OPEN_FILES                                                                   \
 	32			   /* by one instance: it must not take the process's descriptors \
 				    */
+#define LIMIT_SCRIPT_SETTINGS 200     /* of users, declared by one script */
 #define LIMIT_TRACEBACK_BYTES 8192 /* of one script error in the log */
 #define LIMIT_LIST_FROM_SCRIPT 10000	    /* entries read from a list that a script returns */
 #define LIMIT_STRING_FROM_SCRIPT (1u << 20) /* bytes read from a string that a script returns */
@@ -73,6 +74,9 @@
 #define LIMIT_STORE_HOLD_TEXT_BYTES 256 /* its reason and who set it; bounds the list to 16 MiB */
 #define LIMIT_STORE_HOP_MESSAGES 1000	/* messages looked at for one next hop */
 #define LIMIT_MX_SERVERS 100		/* of one domain, from DNS or a script */
+#define LIMIT_DELIVERIES 4096		/* smtp(8) processes; default_process_limit is 100 */
+#define LIMIT_DELIVERY_SECONDS 3600	/* twice the longest timeout of smtp(8), and more */
+#define LIMIT_DELIVERY_ADDRESSES 200	/* of all its mail servers */
 #define LIMIT_HOLD_MINUTES 10080	/* a week: what a script holds longer is a mistake */
 #define LIMIT_FACTS_MS 500		/* to note a message's facts while its sender waits */
 #define LIMIT_STORE_SCAN 100000		/* attempts whose text is compared for one count */

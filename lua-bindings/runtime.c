@@ -264,7 +264,8 @@ enum run_result runtime_inside(
 
 /* ---- scripts ---- */
 
-/* The compiled main function is loaded once per state; each life gives it its environment. */
+/* The compiled main function is loaded once per state; each life gives it its environment. Those of
+ * users are not kept: hundreds of them in each state would cost more than loading one again. */
 static void l_script_body(lua_State *L, struct gate *g)
 {
 	enum script_id id = *(enum script_id *)g->arg;
@@ -279,9 +280,13 @@ static void l_script_body(lua_State *L, struct gate *g)
 		if (luaL_loadbufferx(L, script->bytecode, script->size, script->name, "b") !=
 		    LUA_OK)
 			lua_error(L);
-		lua_pushvalue(L, -1);
-		lua_rawsetp(L, LUA_REGISTRYINDEX, script);
+		if (script->user == NULL) {
+			lua_pushvalue(L, -1);
+			lua_rawsetp(L, LUA_REGISTRYINDEX, script);
+		}
 	}
+	if (script->user != NULL)
+		l_sandbox_restrict(L);
 	l_push_env(L);
 	lua_setupvalue(L, -2, 1); /* the first upvalue of a main function is _ENV */
 	lua_call(L, 0, 0);

@@ -69,8 +69,13 @@ static bool add(struct script_files *files, int dir, const char *prefix, const c
 		files->v[files->n++] = f;
 		return true;
 	}
-	if (!fine)
+	if (!fine && *prefix != '\0') {
+		/* a user's own, or a part of one: what is wrong with it is not everybody's trouble */
+		log_error(NULL, "script %s: %s; the file is left out", f.name, why);
+		fine = true;
+	} else if (!fine) {
 		snprintf(error, size, "script %s: %s", f.name, why);
+	}
 	free(f.name);
 	free(f.text);
 	return fine;

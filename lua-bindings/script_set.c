@@ -4,12 +4,15 @@
 #include "lua-bindings/script_set.h"
 
 #include "common/list.h"
+#include "common/log.h"
+#include "common/users.h"
 #include "lua-bindings/guard.h"
 #include "lua-bindings/runtime.h"
 #include "lua-bindings/script_files.h"
 #include "lua-bindings/script_set_private.h"
 #include "lua-bindings/smtpsvr/smtpsvr_private.h"
 
+#include <ctype.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -23,7 +26,8 @@ struct script_set {
 	char *directory;
 	unsigned generation;
 	struct script_files files;
-	struct script *scripts; /* of enum script_id, then smtprules_N.lua for N other than 1 */
+	struct users *users;
+	struct script *scripts; /* of enum script_id, then smtprules_N.lua, then those of users */
 	int nscripts;
 	struct smtpsvr_needs needs;
 	struct runtime_pool *pool;
@@ -109,8 +113,10 @@ static bool dry_run(struct script_set *set, enum script_id id, char *error, size
 		fine = runtime_script(rt, id, &budget, error, size) == RUN_OK;
 	if (fine)
 		fine = runtime_inside(rt, l_note_hooks, s) == RUN_OK;
-	if (fine)
+	if (fine) {
+		script_settings_note(rt, s, &budget);
 		runtime_end(rt);
+	}
 	runtime_free(rt);
 	return fine;
 }
@@ -135,9 +141,9 @@ static void explain(
 		snprintf(error, size, "%s: %s", s->path, why);
 }
 
-static const struct script_definition *definition_of(enum script_id id)
+static const struct script_definition *definition_of(enum script_id kind)
 {
-	return id < SCRIPT_COUNT ? definitions[id] : &smtprules_definition;
+	return kind < SCRIPT_COUNT ? definitions[kind] : &smtprules_definition;
 }
 
 /* Sections are called as the script's file, without ".lua"; a user's own script falls back on the
@@ -169,10 +175,9 @@ static void set_budget(struct script_budget *b, const struct config *c, const ch
 		b->memory_bytes = s->memory_bytes;
 }
 
-static bool load_script(
-    struct script_set *set, enum script_id id, const char *file, char *error, size_t size)
+static bool load_script(struct script_set *set, enum script_id id,
+    const struct script_definition *d, const char *file, char *error, size_t size)
 {
-	const struct script_definition *d = definition_of(id);
 	const struct script_file *f = script_files_find(&set->files, file);
 	struct script *s = &set->scripts[id];
 	char why[1024] = "";
@@ -223,6 +228,94 @@ static bool has_number(const struct script_set *set, int number)
 	return false;
 }
 
+/* ---- the users' own scripts ---- */
+
+/* The kind of a file called <user>/<script>.lua, whose user is *user (malloc'ed); SCRIPT_COUNT: it
+ * is none. */
+static enum script_id user_script(const char *name, char **user)
+{
+	static const enum script_id kinds[] = {SCRIPT_USER_REDIRECT, SCRIPT_DELIVERY};
+	const char *slash = strchr(name, '/');
+
+	for (size_t i = 0; slash != NULL && i < sizeof kinds / sizeof *kinds; i++) {
+		if (strcasecmp(slash + 1, definitions[kinds[i]]->file) != 0)
+			continue;
+		*user = xstrndup(name, (size_t)(slash - name));
+		if (users_name_is_sound(*user))
+			return kinds[i];
+		free(*user);
+	}
+	return SCRIPT_COUNT;
+}
+
+/* A mistake in one must not take the others down, nor keep the administrator from reloading. */
+static void leave_out(struct script *s, const char *why)
+{
+	log_error(
+	    NULL, "%s; this script of user %s is left out, as if there were none", why, s->user);
+	s->broken = xstrdup(why);
+	free(s->bytecode);
+	s->bytecode = NULL;
+	script_settings_free(s);
+}
+
+static void load_user_scripts(struct script_set *set)
+{
+	for (size_t i = 0; i < set->files.n; i++) {
+		const char *name = set->files.v[i].name;
+		char *user, why[1024];
+		enum script_id kind = user_script(name, &user);
+		struct script *s = &set->scripts[set->nscripts];
+
+		if (kind == SCRIPT_COUNT)
+			continue;
+		for (char *p = user; *p != '\0'; p++)
+			*p = (char)tolower((unsigned char)*p);
+		s->user = user;
+		if (!load_script(set, (enum script_id)set->nscripts, definitions[kind], name, why,
+			sizeof why))
+			leave_out(s, why);
+		set->nscripts++;
+	}
+}
+
+bool script_set_for_user(
+    const struct script_set *set, enum script_id kind, const char *user, enum script_id *id)
+{
+	for (int i = SCRIPT_COUNT; i < set->nscripts; i++)
+		if (set->scripts[i].user != NULL && set->scripts[i].bytecode != NULL &&
+		    set->scripts[i].definition == definitions[kind] &&
+		    strcasecmp(set->scripts[i].user, user) == 0) {
+			*id = (enum script_id)i;
+			return true;
+		}
+	*id = kind;
+	return script_set_has(set, kind);
+}
+
+const char *script_set_user(const struct script_set *set, enum script_id id)
+{
+	return set->scripts[id].user;
+}
+
+const char *script_set_broken(const struct script_set *set, enum script_id id)
+{
+	return set->scripts[id].broken;
+}
+
+const struct script_setting *script_set_setting(
+    const struct script_set *set, enum script_id id, size_t i)
+{
+	return i < set->scripts[id].nsettings ? &set->scripts[id].settings[i] : NULL;
+}
+
+struct users *script_set_users(const struct script_set *set)
+{
+	return set->users;
+}
+
+/* ---- loading ---- */
+
 static bool load_scripts(struct script_set *set, char *error, size_t size)
 {
 	bool fine = true;
@@ -231,16 +324,19 @@ static bool load_scripts(struct script_set *set, char *error, size_t size)
 	set->nscripts = SCRIPT_COUNT;
 	set->scripts[SCRIPT_SMTPRULES].service = 1;
 	for (int i = 0; fine && i < SCRIPT_COUNT; i++)
-		fine = load_script(set, (enum script_id)i, definitions[i]->file, error, size);
+		fine = load_script(
+		    set, (enum script_id)i, definitions[i], definitions[i]->file, error, size);
 	for (size_t i = 0; fine && i < set->files.n; i++) {
 		int number = smtprules_number(set->files.v[i].name);
 
 		if (number == 0 || has_number(set, number))
 			continue;
 		set->scripts[set->nscripts].service = number;
-		fine = load_script(
-		    set, (enum script_id)set->nscripts++, set->files.v[i].name, error, size);
+		fine = load_script(set, (enum script_id)set->nscripts++, &smtprules_definition,
+		    set->files.v[i].name, error, size);
 	}
+	if (fine)
+		load_user_scripts(set);
 	return fine;
 }
 
@@ -254,9 +350,13 @@ static void set_free(struct script_set *set)
 		free(set->scripts[i].bytecode);
 		free(set->scripts[i].hooks);
 		free(set->scripts[i].arguments);
+		free(set->scripts[i].user);
+		free(set->scripts[i].broken);
+		script_settings_free(&set->scripts[i]);
 	}
 	free(set->scripts);
 	script_files_free(&set->files);
+	users_free(set->users);
 	strlist_clear(&set->notices);
 	pthread_mutex_destroy(&set->lock);
 	free(set->directory);
@@ -276,7 +376,9 @@ static struct script_set *load_from(
 	set->directory = xstrdup(directory);
 	set->pool = runtime_pool_new(cfg->lua.idle_instances);
 	fine = script_files_read(&set->files, directory, error, size);
-	fine = fine && load_scripts(set, error, size);
+	if (fine)
+		set->users = users_load(cfg, error, size);
+	fine = fine && set->users != NULL && load_scripts(set, error, size);
 	if (!fine) {
 		set_free(set);
 		return NULL;
@@ -348,6 +450,14 @@ int script_set_count(const struct script_set *set)
 	return set->nscripts;
 }
 
+enum script_id script_set_kind(const struct script_set *set, enum script_id id)
+{
+	for (int i = 0; i < SCRIPT_COUNT; i++)
+		if (set->scripts[id].definition == definitions[i])
+			return (enum script_id)i;
+	return SCRIPT_COUNT;
+}
+
 bool script_set_smtprules(const struct script_set *set, int service, enum script_id *id)
 {
 	for (int i = SCRIPT_SMTPRULES; i < set->nscripts; i++)
@@ -360,7 +470,7 @@ bool script_set_smtprules(const struct script_set *set, int service, enum script
 
 bool script_set_has_hook(const struct script_set *set, enum script_id id, const char *hook)
 {
-	const struct script_definition *d = definition_of(id);
+	const struct script_definition *d = set->scripts[id].definition;
 
 	for (size_t i = 0; d->hooks[i].name != NULL; i++)
 		if (strcmp(d->hooks[i].name, hook) == 0)
@@ -370,7 +480,7 @@ bool script_set_has_hook(const struct script_set *set, enum script_id id, const 
 
 int script_set_hook_arguments(const struct script_set *set, enum script_id id, const char *hook)
 {
-	const struct script_definition *d = definition_of(id);
+	const struct script_definition *d = set->scripts[id].definition;
 
 	for (size_t i = 0; d->hooks[i].name != NULL; i++)
 		if (strcmp(d->hooks[i].name, hook) == 0)

@@ -28,6 +28,7 @@ enum script_id {
 };
 
 struct script_set;
+struct users;
 
 /* Load every known script of cfg->scripts. NULL on failure with "file:line: ..." in error. Keeps a
  * reference to cfg. An empty or missing script is no script; a missing directory is an error. */
@@ -42,14 +43,33 @@ const char *script_set_path(const struct script_set *, enum script_id); /* as fo
 bool script_set_has_hook(const struct script_set *, enum script_id, const char *hook);
 /* How many arguments the hook can look at (INT_MAX for one with "..."), 0 when there is none. */
 int script_set_hook_arguments(const struct script_set *, enum script_id, const char *hook);
-/* How many scripts the set has: those of enum script_id, whether there is a file or not, and then
- * smtprules_N.lua for every other N. */
+/* How many scripts the set has: those of enum script_id, whether there is a file or not, then
+ * smtprules_N.lua for every other N, then those of users. */
 int script_set_count(const struct script_set *);
 /* The smtprules_N.lua of an SMTP service by its number; false: it has none. */
 bool script_set_smtprules(const struct script_set *, int service, enum script_id *id);
+/* What a script beyond enum script_id is: SCRIPT_SMTPRULES, SCRIPT_USER_REDIRECT ... */
+enum script_id script_set_kind(const struct script_set *, enum script_id);
 /* The i-th hook that mailhooks knows for a script, NULL after the last; and its file name. */
 const char *script_set_hook(enum script_id, size_t i);
 const char *script_set_file_name(enum script_id);
+
+/* Who is local, as the same configuration says (common/users.h). Never NULL. */
+struct users *script_set_users(const struct script_set *);
+/* The user's own <user>/user_redirect.lua or <user>/delivery.lua, else the one for all; false:
+ * neither. A user's own script runs in safety mode. One that cannot be loaded is left out alone: it
+ * is logged, and script_set_broken() says why. */
+bool script_set_for_user(
+    const struct script_set *, enum script_id kind, const char *user, enum script_id *id);
+const char *script_set_user(const struct script_set *, enum script_id);	  /* whose it is, or NULL */
+const char *script_set_broken(const struct script_set *, enum script_id); /* NULL: it is not */
+/* A setting of users that the script declares in MainGetSettings(); NULL after the last. */
+struct script_setting {
+	char *name, *preset, *help;
+};
+const struct script_setting *script_set_setting(
+    const struct script_set *, enum script_id, size_t i);
+
 /* What the script may spend: its section of the configuration, else lua.*. */
 struct script_budget {
 	int hook_ms;

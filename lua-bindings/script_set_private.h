@@ -15,7 +15,11 @@ struct script {
 	char *name;	/* chunk name, "@" + file name */
 	void *bytecode; /* NULL = no script */
 	size_t size;
-	int service;	/* of smtprules_N.lua: N */
+	int service;  /* of smtprules_N.lua: N */
+	char *user;   /* whose own script it is, in lower case; NULL: the administrator's */
+	char *broken; /* why a user's script was left out */
+	struct script_setting *settings; /* script_settings.c */
+	size_t nsettings;
 	bool *hooks;	/* parallel to definition->hooks */
 	int *arguments; /* the same: how many arguments the hook can see */
 	struct script_budget budget;
@@ -64,6 +68,13 @@ extern const struct script_definition delivery_definition;
 extern const struct script_definition signature_definition;
 extern const struct script_definition errors_definition;
 extern const struct script_definition passwordcheck_definition;
+
+struct runtime;
+struct run_budget;
+
+/* Note what MainGetSettings() of a script that was just run declares. A failure is logged. */
+void script_settings_note(struct runtime *, struct script *, const struct run_budget *);
+void script_settings_free(struct script *);
 
 /* Set the sample values of the script's documented globals in the environment. */
 void l_script_sample(struct lua_State *L, const struct script_definition *, struct config *);

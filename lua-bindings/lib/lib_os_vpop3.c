@@ -208,6 +208,13 @@ static int l_clearsafety(lua_State *L)
 	return 1;
 }
 
+void l_sandbox_restrict(lua_State *L)
+{
+	lua_pushnil(L); /* equal to no key */
+	l_life_set(L, LIFE_SAFETY_KEY);
+	l_life(L)->safe = true;
+}
+
 static const struct library_row rows[] = {
     {"clearsafety", l_clearsafety},
     {"getdirectory", l_getdirectory},

@@ -19,6 +19,9 @@ void l_sandbox_close(lua_State *L);
 /* Raise when os.setsafety() is in force. function is what the script called, for the message. */
 void l_refuse_in_safety_mode(lua_State *L, const char *function);
 
+/* Safety mode until the end of the life: no key ends it. */
+void l_sandbox_restrict(lua_State *L);
+
 /* Push a table that names everything a script finds at the start of a life: "string.find" and so
  * on, with the methods of file handles as "file:read". For tests and the function reference. */
 void l_sandbox_list(lua_State *L);
