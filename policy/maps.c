@@ -3,6 +3,7 @@
 
 #include "common/list.h"
 #include "policy/ehlo_in.h"
+#include "policy/srs_map.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@ static const struct map {
 	struct map_answer (*answer)(const struct map_query *, int number); /* 0: without number */
 } maps[] = {
     {"ehlo_in", ehlo_in_answer},
+    {"srs", srs_map_answer},
 };
 
 /* The map and the number behind its name; NULL: there is no such map. */
