@@ -4,6 +4,7 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "lua-bindings/guard.h"
+#include "lua-bindings/lib/compat_help.h"
 #include "lua-bindings/lib/load.h"
 #include "lua-bindings/luaout.h"
 #include "lua-bindings/lib/sandbox.h"
@@ -116,6 +117,8 @@ const char *run_result_text(enum run_result r)
 static int l_traceback(lua_State *L)
 {
 	const char *text = lua_tostring(L, 1);
+	lua_Debug ar;
+	int level;
 
 	if (text == NULL) {
 		if (luaL_callmeta(L, 1, "__tostring") && lua_type(L, -1) == LUA_TSTRING)
@@ -124,7 +127,8 @@ static int l_traceback(lua_State *L)
 			text =
 			    lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
 	}
-	luaL_traceback(L, L, text, 1);
+	level = lua_getstack(L, 1, &ar) && l_compat_is_helper(L, &ar) ? 2 : 1;
+	luaL_traceback(L, L, text, level);
 	return 1;
 }
 
@@ -280,6 +284,8 @@ static void l_script_body(lua_State *L, struct gate *g)
 		if (luaL_loadbufferx(L, script->bytecode, script->size, script->name, "b") !=
 		    LUA_OK)
 			lua_error(L);
+		if (script->wrapped)
+			l_compat_unwrap(L);
 		if (script->user == NULL) {
 			lua_pushvalue(L, -1);
 			lua_rawsetp(L, LUA_REGISTRYINDEX, script);
@@ -288,7 +294,7 @@ static void l_script_body(lua_State *L, struct gate *g)
 	if (script->user != NULL)
 		l_sandbox_restrict(L);
 	l_push_env(L);
-	lua_setupvalue(L, -2, 1); /* the first upvalue of a main function is _ENV */
+	l_set_env(L);
 	lua_call(L, 0, 0);
 }
 
@@ -305,11 +311,11 @@ enum run_result runtime_script(struct runtime *rt, enum script_id id,
 }
 
 struct compile {
-	const char *source, *name;
-	size_t n;
+	const struct script_file *file;
+	const char *name;
 	char *bytecode;
 	size_t size, cap;
-	bool failed;
+	bool failed, wrapped;
 };
 
 static int dump_writer(lua_State *L, const void *p, size_t n, void *arg)
@@ -334,14 +340,16 @@ static int dump_writer(lua_State *L, const void *p, size_t n, void *arg)
 static void l_compile_body(lua_State *L, struct gate *g)
 {
 	struct compile *c = g->arg;
+	size_t n = c->file->size;
+	const char *text = compat_text_start(c->file->text, &n);
 
-	if (l_load_text(L, c->source, c->n, c->name) != LUA_OK)
+	if (l_load_source(L, text, n, &c->file->compat, c->name, &c->wrapped) != LUA_OK)
 		lua_error(L);
 	c->failed = lua_dump(L, dump_writer, c, 0) != 0;
 }
 
-bool runtime_compile(struct runtime *rt, const char *source, size_t n, const char *name,
-    void **bytecode, size_t *size, char *error, size_t error_size)
+bool runtime_compile(struct runtime *rt, const struct script_file *file, const char *name,
+    void **bytecode, size_t *size, bool *wrapped, char *error, size_t error_size)
 {
 	struct compile c = {.source = source, .n = n, .name = name};
 	struct gate g = {.l_body = l_compile_body, .arg = &c};
@@ -359,6 +367,7 @@ bool runtime_compile(struct runtime *rt, const char *source, size_t n, const cha
 	}
 	*bytecode = c.bytecode;
 	*size = c.size;
+	*wrapped = c.wrapped;
 	return true;
 }
 

@@ -75,10 +75,10 @@ enum run_result runtime_call(struct runtime *, const struct run_call *, const st
 /* The same gate for C code that touches the environment without calling a script function. */
 enum run_result runtime_inside(
     struct runtime *, void (*l_body)(lua_State *L, void *arg), void *arg);
-/* Compile n bytes of source (text only) and give the bytecode, malloc'ed. False: error holds
- * "name:line: what". */
-bool runtime_compile(struct runtime *, const char *source, size_t n, const char *name,
-    void **bytecode, size_t *size, char *error, size_t error_size);
+/* Compile a script (text only) and give the bytecode, malloc'ed; *wrapped as in struct
+ * compat_source. False: error holds "name:line: what". */
+bool runtime_compile(struct runtime *, const struct script_file *, const char *name,
+    void **bytecode, size_t *size, bool *wrapped, char *error, size_t error_size);
 
 const char *run_result_text(enum run_result);
 

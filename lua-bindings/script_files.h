@@ -14,6 +14,8 @@ struct script_files {
 /* Read every *.lua file (any case) of directory and of its subdirectories one level down
  * ("<username>/user_redirect.lua"). False: error names the file and the cause. */
 bool script_files_read(struct script_files *, const char *directory, char *error, size_t size);
+/* Scripts for older versions of Lua as Lua 5.4 (compat/). False: out of memory. */
+bool script_files_rewrite(struct script_files *, enum compat_mode, char *error, size_t size);
 void script_files_free(struct script_files *);
 /* By name relative to the directory, ASCII case ignored; the exact spelling wins. */
 const struct script_file *script_files_find(const struct script_files *, const char *name);

@@ -196,7 +196,7 @@ static bool load_script(struct script_set *set, enum script_id id,
 	rt = runtime_new(set, set->config->lua.memory_bytes);
 	if (rt != NULL)
 		fine = runtime_compile(
-		    rt, f->text, f->size, s->name, &s->bytecode, &s->size, why, sizeof why);
+		    rt, f, s->name, &s->bytecode, &s->size, &s->wrapped, why, sizeof why);
 	runtime_free(rt);
 	if (fine)
 		fine = dry_run(set, id, why, sizeof why);
@@ -375,7 +375,8 @@ static struct script_set *load_from(
 	set->config = config_ref(cfg);
 	set->directory = xstrdup(directory);
 	set->pool = runtime_pool_new(cfg->lua.idle_instances);
-	fine = script_files_read(&set->files, directory, error, size);
+	fine = script_files_read(&set->files, directory, error, size) &&
+	       script_files_rewrite(&set->files, cfg->lua.compat, error, size);
 	if (fine)
 		set->users = users_load(cfg, error, size);
 	fine = fine && set->users != NULL && load_scripts(set, error, size);

@@ -15,6 +15,7 @@ struct script {
 	char *name;	/* chunk name, "@" + file name */
 	void *bytecode; /* NULL = no script */
 	size_t size;
+	bool wrapped; /* see struct compat_source */
 	int service;  /* of smtprules_N.lua: N */
 	char *user;   /* whose own script it is, in lower case; NULL: the administrator's */
 	char *broken; /* why a user's script was left out */

@@ -78,6 +78,9 @@ struct compat_source {
 	struct compat_notices notices;
 };
 
+/* Behind a byte order mark and a first line that begins with #, whose line end stays. */
+const char *compat_text_start(const char *text, size_t *n);
+
 /* The n bytes of text, which has no byte order mark and no #! line any more, as Lua 5.4. mode is
  * the setting; inherited: the text comes out of a script that was found to be old. A text that no
  * version of Lua would load comes out so that liblua finds its fault. False: out of memory, nothing

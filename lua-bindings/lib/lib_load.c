@@ -4,6 +4,7 @@
  * Files come from the set in memory (script_set_file()), so a session sees one generation of all
  * scripts, and nothing outside of the script directory can be named. */
 #include "common/limits.h"
+#include "lua-bindings/lib/compat_help.h"
 #include "lua-bindings/lib/library.h"
 #include "lua-bindings/lib/life.h"
 #include "lua-bindings/lib/load.h"
@@ -19,29 +20,56 @@
 
 /* ---- text ---- */
 
-static int l_compile(lua_State *L, const char *text, size_t n, const char *chunkname)
+/* liblua has the last word: what it takes as it is may stay so, should it refuse what we made of
+ * it.
+ */
+int l_load_source(lua_State *L, const char *text, size_t n, const struct compat_source *source,
+    const char *chunkname, bool *wrapped)
 {
+	int status;
+
+	*wrapped = false;
+	if (source->text == NULL)
+		return luaL_loadbufferx(L, text, n, chunkname, TEXT_ONLY);
+	status = luaL_loadbufferx(L, source->text, source->size, chunkname, TEXT_ONLY);
+	*wrapped = status == LUA_OK && source->wrapped;
+	if (status == LUA_ERRSYNTAX) {
+		if (luaL_loadbufferx(L, text, n, chunkname, TEXT_ONLY) == LUA_OK) {
+			lua_remove(L, -2);
+			return LUA_OK;
+		}
+		lua_pop(L, 1);
+	}
+	return status;
+}
+
+/* inherited: the text comes out of an old script. */
+static int l_compile(
+    lua_State *L, const char *text, size_t n, const char *chunkname, bool inherited)
+{
+	struct compat_source source;
+	bool wrapped;
+	int status;
+
 	if (n > LIMIT_SCRIPT_BYTES) {
 		lua_pushfstring(L, TOO_LONG);
 		return LUA_ERRSYNTAX;
 	}
 	l_charge(L, n * WORK_COMPILE);
-	return luaL_loadbufferx(L, text, n, chunkname, TEXT_ONLY);
+	luaL_checkstack(L, LUA_MINSTACK, "compiling");
+	if (!compat_rewrite(text, n, l_compat_mode(L), inherited, &source))
+		return luaL_error(L, "not enough memory");
+	status = l_load_source(L, text, n, &source, chunkname, &wrapped); /* does not raise */
+	compat_source_free(&source);
+	if (wrapped)
+		l_compat_unwrap(L);
+	return status;
 }
 
 int l_load_text(lua_State *L, const char *text, size_t n, const char *chunkname)
 {
-	if (n >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) {
-		text += 3;
-		n -= 3;
-	}
-	if (n > 0 && *text == '#') {
-		size_t line = strcspn(text, "\r\n"); /* the line end stays: line numbers */
-
-		text += line < n ? line : n;
-		n -= line < n ? line : n;
-	}
-	return l_compile(L, text, n, chunkname);
+	text = compat_text_start(text, &n);
+	return l_compile(L, text, n, chunkname, false);
 }
 
 #define PIECE_SLOT 5 /* stack index that keeps the piece alive which the parser reads */
@@ -71,6 +99,21 @@ static const char *l_read_piece(lua_State *L, void *arg, size_t *n)
 	return piece;
 }
 
+void l_set_env(lua_State *L)
+{
+	const char *name;
+	int i = 1;
+
+	while ((name = lua_getupvalue(L, -2, i)) != NULL) {
+		lua_pop(L, 1);
+		if (strcmp(name, "_ENV") == 0)
+			break;
+		i++;
+	}
+	if (name == NULL || lua_setupvalue(L, -2, i) == NULL)
+		lua_pop(L, 1);
+}
+
 /* The function on top gets the environment at index env (0 = keeps the life's) and is the result;
  * or the message on top is. */
 static int l_loaded(lua_State *L, int status, int env)
@@ -82,8 +125,7 @@ static int l_loaded(lua_State *L, int status, int env)
 	}
 	if (env != 0) {
 		lua_pushvalue(L, env);
-		if (lua_setupvalue(L, -2, 1) == NULL)
-			lua_pop(L, 1);
+		l_set_env(L);
 	}
 	return 1;
 }
@@ -113,7 +155,7 @@ static int l_load(lua_State *L)
 	if (text != NULL) {
 		const char *name = luaL_optstring(L, 2, text);
 
-		status = l_compile(L, text, n, name);
+		status = l_compile(L, text, n, name, l_caller_is_old(L));
 	} else {
 		const char *name = luaL_optstring(L, 2, "=(load)");
 
@@ -135,6 +177,21 @@ static int l_loadstring(lua_State *L)
 
 /* ---- files ---- */
 
+static int l_load_script(lua_State *L, const struct script_file *f)
+{
+	const char *chunkname = lua_pushfstring(L, "@%s", f->name), *text;
+	size_t n = f->size;
+	bool wrapped;
+	int status;
+
+	l_charge(L, n * WORK_COMPILE);
+	text = compat_text_start(f->text, &n);
+	status = l_load_source(L, text, n, &f->compat, chunkname, &wrapped);
+	if (wrapped)
+		l_compat_unwrap(L);
+	return status;
+}
+
 /* Like load() for a file of the script set. Pushes the function, or a message. */
 static int l_load_file(lua_State *L, const char *name)
 {
@@ -151,7 +208,7 @@ static int l_load_file(lua_State *L, const char *name)
 		lua_pushfstring(L, "cannot open %s: not a .lua file in the script directory", name);
 		return LUA_ERRFILE;
 	}
-	return l_load_text(L, f->text, f->size, lua_pushfstring(L, "@%s", f->name));
+	return l_load_script(L, f);
 }
 
 /*** loadfile(name [, mode [, environment]]) -> function or nil, message

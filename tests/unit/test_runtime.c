@@ -217,9 +217,12 @@ static void test_every_allocation_may_fail(void **state)
 
 static bool compiles(struct runtime *rt, const char *source, size_t n, char *error, size_t size)
 {
+	struct script_file file = {.text = (char *)source, .size = n};
 	void *bytecode = NULL;
 	size_t length;
-	bool fine = runtime_compile(rt, source, n, "@test.lua", &bytecode, &length, error, size);
+	bool wrapped;
+	bool fine = runtime_compile(
+	    rt, &file, "@test.lua", &bytecode, &length, &wrapped, error, size);
 
 	free(bytecode);
 	return fine;
