@@ -351,7 +351,7 @@ static void l_compile_body(lua_State *L, struct gate *g)
 bool runtime_compile(struct runtime *rt, const struct script_file *file, const char *name,
     void **bytecode, size_t *size, bool *wrapped, char *error, size_t error_size)
 {
-	struct compile c = {.source = source, .n = n, .name = name};
+	struct compile c = {.file = file, .name = name};
 	struct gate g = {.l_body = l_compile_body, .arg = &c};
 	char why[1024];
 
