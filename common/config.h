@@ -170,6 +170,10 @@ struct config {
 		int days;			  /* that an address is valid */
 	} srs;
 
+	struct {			 /* what signature.lua leaves open; UTF-8 files */
+		char *plain_file, *html_file; /* "" = none */
+	} signature;
+
 	struct { /* mailhooks passwd-check */
 		int min_length;
 	} password;

@@ -155,4 +155,5 @@
 #define LIMIT_SIGNING_TEXT_BYTES (256u << 10) /* of one signature; a long disclaimer has some KiB */
 #define LIMIT_SIGNING_PART_BYTES (4u << 20)   /* of a text that is encoded anew, in memory */
 #define LIMIT_SIGNING_HEADER_BYTES (1u << 20) /* of the header of a message or a part */
+#define LIMIT_SIGNING_SETTINGS_MS 500	      /* for the settings of the sender, who waits */
 #define LIMIT_SIGNING_LINE_BYTES 998	      /* of a line that is not encoded (RFC 5322 2.1.1) */

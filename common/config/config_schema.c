@@ -463,6 +463,11 @@ const struct setting config_settings[] = {
     {"srs", "days", SETTING_INT, AT(srs.days), .preset = "21", RANGE(1, SRS_MOST_DAYS),
 	.reason = "a bounce that takes longer is lost, and a day comes again after 1024"},
 
+    {"signature", "plain_file", SETTING_PATH, AT(signature.plain_file), .preset = "",
+	.optional = true},
+    {"signature", "html_file", SETTING_PATH, AT(signature.html_file), .preset = "",
+	.optional = true},
+
     {"password", "min_length", SETTING_INT, AT(password.min_length), .preset = "8", RANGE(0, 256),
 	.reason = "0 leaves it to the script"},
 };
@@ -470,7 +475,7 @@ const struct setting config_settings[] = {
 const size_t config_nsettings = sizeof config_settings / sizeof *config_settings;
 
 const char *const config_sections[] = {"log", "lua", "milter", "policy", "socketmap",
-    "outbound", CONFIG_SERVICE, CONFIG_SCRIPT, "rbl", "dns", "users", "http", "batv", "srs", "password", NULL};
+    "outbound", CONFIG_SERVICE, CONFIG_SCRIPT, "rbl", "dns", "users", "http", "batv", "srs", "signature", "password", NULL};
 
 #define TITLED(section, title, elements, n)                                                    \
 	{                                                                                      \

@@ -65,3 +65,4 @@ bool mail_is_remote(const struct mail *, const char *recipient); /* ASCII case i
 void mail_script_failed(struct mail *);
 
 extern const struct mail_stage mail_facts;
+extern const struct mail_stage mail_signature;
