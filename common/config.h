@@ -103,6 +103,12 @@ struct config {
 		int ehlo_seconds;	      /* how long an answer of ehlo_in is remembered */
 	} socketmap;
 
+	struct {	      /* send attempts; the next start takes a change */
+		char *source; /* "file:/path", "journal", "journal:/directory"; "" = none */
+		struct strlist postfix, sendmail; /* names that the MTAs log under */
+		struct strlist units, users;	  /* whose journal entries are believed */
+	} maillog;
+
 	struct {		  /* deliveries of Postfix, through socketmaps */
 		int deadline_ms;  /* of mx and transport; policy.deadline_ms for the others */
 		char *transport;  /* of master.cf, in answers of the map transport */

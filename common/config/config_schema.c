@@ -165,6 +165,14 @@ static const char *check_domains(const char *s)
 					    "\".example.com\" for what is below it";
 }
 
+static const char *check_source(const char *s)
+{
+	if (*s == '\0' || strcmp(s, "journal") == 0 || strncmp(s, "journal:/", 9) == 0 ||
+	    (strncmp(s, "file:/", 6) == 0 && s[6] != '\0'))
+		return NULL;
+	return "file:/absolute/path, journal, journal:/directory, or \"\" for none is wanted";
+}
+
 static const char *check_directory(const char *s)
 {
 	return *s == '/' ? NULL : "must be the absolute path of a directory";
@@ -364,6 +372,17 @@ const struct setting config_settings[] = {
     {"socketmap", "ehlo_seconds", SETTING_INT, AT(socketmap.ehlo_seconds), .preset = "10",
 	RANGE(0, 3600), .reason = "0 asks the script for every connection"},
 
+    {"maillog", "source", SETTING_TEXT, AT(maillog.source), .preset = "", .check = check_source},
+    {"maillog", "postfix", SETTING_LIST, AT(maillog.postfix), .preset = "{\"postfix\"}",
+	.check = check_filled},
+    {"maillog", "sendmail", SETTING_LIST, AT(maillog.sendmail),
+	.preset = "{\"sendmail\", \"sm-mta\"}", .check = check_filled},
+    {"maillog", "units", SETTING_LIST, AT(maillog.units),
+	.preset = "{\"postfix.service\", \"postfix@-.service\", \"sendmail.service\"}",
+	.check = check_filled},
+    {"maillog", "users", SETTING_LIST, AT(maillog.users),
+	.preset = "{\"root\", \"postfix\", \"smmta\"}", .check = check_account},
+
     {"outbound", "deadline_ms", SETTING_INT, AT(outbound.deadline_ms), .preset = "1000",
 	RANGE(10, 28000), .reason = "the queue manager of Postfix waits for a transport"},
     {"outbound", "transport", SETTING_TEXT, AT(outbound.transport), .preset = "smtp",
@@ -379,8 +398,8 @@ const struct setting config_settings[] = {
 	.preset = "sha1", .words = digest_words},
     {"outbound", "minute_ms", SETTING_INT, AT(outbound.minute_ms), .preset = "60000",
 	RANGE(1, 600000), .reason = "shorter ones are for trying things out"},
-    {"outbound", "holds_ms", SETTING_INT, AT(outbound.holds_ms), .preset = "1000",
-	RANGE(0, 60000), .reason = "0 asks the store for every MX record"},
+    {"outbound", "holds_ms", SETTING_INT, AT(outbound.holds_ms), .preset = "1000", RANGE(0, 60000),
+	.reason = "0 asks the store for every MX record"},
     {"outbound", "route_seconds", SETTING_INT, AT(outbound.route_seconds), .preset = "30",
 	RANGE(0, 3600), .reason = "0 works each route out anew"},
 
@@ -474,8 +493,9 @@ const struct setting config_settings[] = {
 
 const size_t config_nsettings = sizeof config_settings / sizeof *config_settings;
 
-const char *const config_sections[] = {"log", "lua", "milter", "policy", "socketmap",
-    "outbound", CONFIG_SERVICE, CONFIG_SCRIPT, "rbl", "dns", "users", "http", "batv", "srs", "signature", "password", NULL};
+const char *const config_sections[] = {"log", "lua", "milter", "policy", "socketmap", "maillog",
+    "outbound", CONFIG_SERVICE, CONFIG_SCRIPT, "rbl", "dns", "users", "http", "batv", "srs",
+    "signature", "password", NULL};
 
 #define TITLED(section, title, elements, n)                                                    \
 	{                                                                                      \
