@@ -86,6 +86,16 @@ void guard_enter(struct guard *g, lua_State *L)
 	arm_closer(g, L);
 }
 
+/* No memory: liblua collects all garbage now and tries again. A script that goes on after such an
+ * error must not do that a hundred times until the next look at the clock. */
+static void *refuse(struct guard *g)
+{
+	g->memory_refused = true;
+	if (g->running != NULL && g->spent == GUARD_NOTHING)
+		lua_sethook(g->running, hook, LUA_MASKCOUNT, 1);
+	return NULL;
+}
+
 /* A string of n bytes comes into being. */
 static void account_string(struct guard *g, size_t n)
 {
@@ -111,19 +121,15 @@ void *guard_alloc(void *arg, void *old, size_t old_size, size_t new_size)
 		account_memory(g, old_size, 0);
 		return NULL;
 	}
-	if (new_size > old_size && g->cap != 0 && !may_grow(g, old_size, new_size)) {
-		g->memory_refused = true;
-		return NULL;
-	}
+	if (new_size > old_size && g->cap != 0 && !may_grow(g, old_size, new_size))
+		return refuse(g);
 	if (string && g->string_cap != 0 && new_size > g->string_cap) {
-		g->memory_refused = g->string_refused = true;
-		return NULL;
+		g->string_refused = true;
+		return refuse(g);
 	}
 	p = realloc(old, new_size);
-	if (p == NULL) {
-		g->memory_refused = true;
-		return NULL;
-	}
+	if (p == NULL)
+		return refuse(g);
 	account_memory(g, old_size, new_size);
 	if (string)
 		account_string(g, new_size);

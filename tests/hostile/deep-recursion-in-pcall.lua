@@ -1,0 +1,3 @@
+-- The same again and again.
+local function f() return 1 + f() end
+while true do pcall(f) end

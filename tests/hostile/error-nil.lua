@@ -1,0 +1,2 @@
+-- An error without anything.
+error()

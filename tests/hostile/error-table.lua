@@ -1,0 +1,2 @@
+-- An error object that is a table, with a table in it.
+error({ { 'no text' } })

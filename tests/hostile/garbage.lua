@@ -1,0 +1,2 @@
+-- Nothing but garbage.
+while true do local t = { {}, {}, {}, 'x' .. math.random() } end

@@ -1,0 +1,2 @@
+-- A billion milliseconds.
+os.sleep(1e9)
