@@ -27,7 +27,7 @@ DEFINE(user_redirect,
 DEFINE(delivery,
     "User = 'ann' Subject = 'sample' Originator = 'sender@example.com' Filename = 'sample' "
     "MessageSize = 1000 SpamScore = 0 Held = false Seen = false Flagged = false Keywords = {} "
-    "Folders = {} Headers = {{'Subject', 'sample'}} Forwards = {} HeaderMods = {} "
+    "Folders = {'INBOX'} Headers = {{'Subject', 'sample'}} Forwards = {} HeaderMods = {} "
     "ForwardingSenderAddress = '' ForwardingSenderText = '' Quarantine = false");
 DEFINE(signature, NULL);
 DEFINE(errors, NULL);

@@ -10,6 +10,8 @@
 
 /* In this order: who gets the mail, what it says, where it goes. */
 static const struct mail_stage *const stages[] = {
+    &mail_redirect,
+    &mail_delivery,
     &mail_signature,
     &mail_facts,
 };

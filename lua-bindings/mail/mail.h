@@ -66,3 +66,5 @@ void mail_script_failed(struct mail *);
 
 extern const struct mail_stage mail_facts;
 extern const struct mail_stage mail_signature;
+extern const struct mail_stage mail_redirect;
+extern const struct mail_stage mail_delivery;

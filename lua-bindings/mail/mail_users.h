@@ -1,0 +1,35 @@
+/* mail_users.h - private to lua-bindings/: what the stages for users share (user_redirect.lua and
+ * delivery.lua). */
+#pragma once
+
+#include "common/users.h"
+#include "lua-bindings/mail/mail.h"
+
+#include <lua.h>
+
+#include <stdbool.h>
+
+/* Milliseconds left for a question to the store while the sender waits. */
+int mail_users_ms(const struct mail *);
+
+/* An address as it can stand in the envelope: a bare name of a user, or of an alias, gets a domain,
+ * his own or that of the recipient. malloc'ed. */
+char *mail_qualified(struct mail *, const char *target, const char *recipient);
+/* The same, checked: false when it cannot be a recipient, which is logged; else *address is
+ * malloc'ed. */
+bool mail_target(
+    struct mail *, const char *target, const char *recipient, const char *user, char **address);
+
+/* Has this message been forwarded for the user before? */
+bool mail_was_forwarded(struct mail *, const char *user);
+/* It is forwarded for him now: mark it. */
+void mail_mark_forwarded(struct mail *, const char *user);
+
+/* The score that a filter left in users.spam_field; false: none. */
+bool mail_spam_score(const struct mail *, double *score);
+
+/* Push header fields: name -> value, the last one wins; lines as they stand in the message; list of
+ * {name, value}. */
+void l_push_header_table(lua_State *L, const struct message *);
+void l_push_header_lines(lua_State *L, const struct message *);
+void l_push_header_pairs(lua_State *L, const struct message *);
