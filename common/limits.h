@@ -22,7 +22,7 @@
 #define LIMIT_SCRIPT_OPEN_FILES                                                                   \
 	32			   /* by one instance: it must not take the process's descriptors \
 				    */
-#define LIMIT_SCRIPT_SETTINGS 200     /* of users, declared by one script */
+#define LIMIT_SCRIPT_SETTINGS 200  /* of users, declared by one script */
 #define LIMIT_TRACEBACK_BYTES 8192 /* of one script error in the log */
 #define LIMIT_LIST_FROM_SCRIPT 10000	    /* entries read from a list that a script returns */
 #define LIMIT_STRING_FROM_SCRIPT (1u << 20) /* bytes read from a string that a script returns */
@@ -87,15 +87,15 @@
 #define LIMIT_STORE_PERIOD_MS (3660ll * 86400000) /* ten years: longest window or retention */
 
 /* Queries of scripts (VPOP3.PostgresQuery) */
-#define LIMIT_SQL_BYTES 16384u		 /* of one query; the vendor's has some 200 */
-#define LIMIT_SQL_TOKENS 2000		 /* words, literals and signs in it */
-#define LIMIT_SQL_DEPTH 40		 /* things inside of each other: bounds the stack */
-#define LIMIT_SQL_COLUMNS 64		 /* of one answer */
-#define LIMIT_SQL_SOURCES 8		 /* tables of one query, those in queries inside it too */
-#define LIMIT_SQL_ROWS 10000		 /* of one answer ... */
+#define LIMIT_SQL_BYTES 16384u		  /* of one query; the vendor's has some 200 */
+#define LIMIT_SQL_TOKENS 2000		  /* words, literals and signs in it */
+#define LIMIT_SQL_DEPTH 40		  /* things inside of each other: bounds the stack */
+#define LIMIT_SQL_COLUMNS 64		  /* of one answer */
+#define LIMIT_SQL_SOURCES 8		  /* tables of one query, those in queries inside it too */
+#define LIMIT_SQL_ROWS 10000		  /* of one answer ... */
 #define LIMIT_SQL_ANSWER_BYTES (1u << 20) /* ... and their texts together */
-#define LIMIT_SQL_VALUE_BYTES 65536	 /* one text while it is worked on */
-#define LIMIT_SQL_PATTERN_BYTES 1000	 /* of LIKE: matching costs text times pattern */
+#define LIMIT_SQL_VALUE_BYTES 65536	  /* one text while it is worked on */
+#define LIMIT_SQL_PATTERN_BYTES 1000	  /* of LIKE: matching costs text times pattern */
 
 /* Redis */
 #define LIMIT_REDIS_REPLY_BYTES                                                               \
@@ -120,18 +120,18 @@
 #define LIMIT_KEY_FILE_BYTES 65536 /* one file */
 
 /* Users */
-#define LIMIT_USERS 100000	     /* in a file or a list */
-#define LIMIT_USERS_BYTES (8u << 20) /* of the file of users or of aliases */
-#define LIMIT_USERS_STORE_MS 500     /* for the list of users in the store */
-#define LIMIT_USERS_FRESH_MS 60000   /* it is asked for again after this ... */
-#define LIMIT_USERS_RETRY_MS 5000    /* ... and after this when there was no answer */
-#define LIMIT_USER_NAME_BYTES 64     /* RFC 5321 4.5.3.1.1: a local part */
-#define LIMIT_USER_ADDRESSES 1000    /* of one user */
-#define LIMIT_USER_SETTINGS 1000     /* of one user, in the file */
-#define LIMIT_ALIASES 100000	     /* in the file */
-#define LIMIT_ALIAS_TARGETS 10000    /* of one alias */
-#define LIMIT_EXPANSION 1000	     /* targets of one address */
-#define LIMIT_EXPANSION_DEPTH 20     /* aliases of aliases; Postfix's virtual_alias maps: 1000 */
+#define LIMIT_USERS 100000	       /* in a file or a list */
+#define LIMIT_USERS_BYTES (8u << 20)   /* of the file of users or of aliases */
+#define LIMIT_USERS_STORE_MS 500       /* for the list of users in the store */
+#define LIMIT_USERS_FRESH_MS 60000     /* it is asked for again after this ... */
+#define LIMIT_USERS_RETRY_MS 5000      /* ... and after this when there was no answer */
+#define LIMIT_USER_NAME_BYTES 64       /* RFC 5321 4.5.3.1.1: a local part */
+#define LIMIT_USER_ADDRESSES 1000      /* of one user */
+#define LIMIT_USER_SETTINGS 1000       /* of one user, in the file */
+#define LIMIT_ALIASES 100000	       /* in the file */
+#define LIMIT_ALIAS_TARGETS 10000      /* of one alias */
+#define LIMIT_EXPANSION 1000	       /* targets of one address */
+#define LIMIT_EXPANSION_DEPTH 20       /* aliases of aliases; Postfix's virtual_alias maps: 1000 */
 #define LIMIT_PASSWD_BYTES (64u << 10) /* of one account; getpwnam_r() wants the memory */
 
 /* MIME */
@@ -152,7 +152,8 @@
 #define LIMIT_BINHEX_MESSAGE_BYTES (128u << 20) /* of all of one message: half a second */
 
 /* Signatures */
-#define LIMIT_SIGNING_TEXT_BYTES (256u << 10) /* of one signature; a long disclaimer has some KiB */
+#define LIMIT_SIGNING_TEXT_BYTES (256u << 10) /* of one signature; a long disclaimer has some KiB \
+					       */
 #define LIMIT_SIGNING_PART_BYTES (4u << 20)   /* of a text that is encoded anew, in memory */
 #define LIMIT_SIGNING_HEADER_BYTES (1u << 20) /* of the header of a message or a part */
 #define LIMIT_SIGNING_SETTINGS_MS 500	      /* for the settings of the sender, who waits */

@@ -118,6 +118,21 @@ enum store_answer store_attempt_count(
 enum store_answer store_attempt_find(struct store *, const struct store_window *, size_t most,
     bool (*visit)(const struct store_attempt *, void *), void *arg, int ms);
 
+/* Where the next page begins: before this attempt, newest first. */
+struct store_cursor {
+	int64_t time_ms;
+	char event[256];
+	bool set, end; /* end: there are no more */
+};
+
+/* The same a page at a time, for who cannot wait for all of it: zero the cursor before the first,
+ * and call again until cursor->end or UNKNOWN. A page has at most LIMIT_STORE_PAGE attempts, and
+ * may have none. */
+enum store_answer store_attempt_page(struct store *, const struct store_window *,
+    struct store_cursor *, bool (*visit)(const struct store_attempt *, void *), void *arg, int ms);
+/* Attempts before this are neither kept nor counted. */
+int64_t store_attempt_oldest(struct store *);
+
 /* ---- rate limits ---- */
 
 /* GCRA: `count` per period, evenly; at most `burst` at once. A key that rested may therefore use
@@ -245,3 +260,8 @@ struct store_status {
 };
 
 void store_status(struct store *, struct store_status *);
+
+/* The time that attempts are counted by. */
+int64_t store_time(struct store *);
+/* The file, NULL unless the engine is "sqlite": for common/sql/, which only reads it. */
+const char *store_sqlite_file(struct store *);

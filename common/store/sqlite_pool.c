@@ -435,3 +435,8 @@ void sqlite_pool_close(struct sqlite_pool *p)
 	if (p != NULL)
 		pool_free(p);
 }
+
+const char *sqlite_pool_path(const struct sqlite_pool *p)
+{
+	return p->path;
+}

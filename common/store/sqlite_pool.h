@@ -25,6 +25,8 @@ struct sqlite_pool *sqlite_pool_open(
     const char *path, const struct store_options *o, char *why, size_t size);
 void sqlite_pool_close(struct sqlite_pool *); /* no connection may be out */
 
+const char *sqlite_pool_path(const struct sqlite_pool *);
+
 /* A connection in a read transaction, or in a write transaction that has the lock already. NULL:
  * none to be had before `until`. Give it back with sqlite_pool_end(). */
 struct sqlite_conn *sqlite_pool_read(struct sqlite_pool *, int64_t until);

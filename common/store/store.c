@@ -236,6 +236,40 @@ enum store_answer store_attempt_find(struct store *s, const struct store_window 
 	return f.any ? STORE_FOUND : STORE_ABSENT;
 }
 
+_Static_assert(sizeof(((struct store_cursor *)0)->event) == LIMIT_STORE_EVENT_BYTES + 1,
+    "a cursor holds any event");
+
+enum store_answer store_attempt_page(struct store *s, const struct store_window *window,
+    struct store_cursor *cursor, bool (*visit)(const struct store_attempt *, void *), void *arg,
+    int ms)
+{
+	int64_t until = store_until(ms);
+	struct strlist copies = STRLIST_INIT;
+	struct store_window w = *window;
+	enum store_answer answer = STORE_UNKNOWN;
+
+	if (window_ok(s, &w, &copies))
+		answer = s->engine->ops->attempt_page(
+		    s->engine, &w, cursor, LIMIT_STORE_PAGE, visit, arg, until);
+	strlist_clear(&copies);
+	return answer;
+}
+
+int64_t store_attempt_oldest(struct store *s)
+{
+	return store_now(&s->options) - s->options.attempts_keep_ms;
+}
+
+int64_t store_time(struct store *s)
+{
+	return store_now(&s->options);
+}
+
+const char *store_sqlite_file(struct store *s)
+{
+	return s->engine->ops->file != NULL ? s->engine->ops->file(s->engine) : NULL;
+}
+
 /* ---- rate limits ---- */
 
 static bool window_sane(const struct store_rate_window *w, size_t i)

@@ -48,17 +48,11 @@ struct store_rate_debt { /* what was taken of one limit while the server was awa
 	size_t ndoubts;
 };
 
-/* Where a find goes on: before this attempt, in the order (time, event) descending. */
-struct store_cursor {
-	int64_t time_ms;
-	char event[LIMIT_STORE_EVENT_BYTES + 1];
-	bool set, end;
-};
-
 struct store_engine_ops {
 	const char *name;
 	void (*close)(struct store_engine *);
 	void (*status)(struct store_engine *, struct store_status *);
+	const char *(*file)(struct store_engine *); /* NULL: it has none */
 
 	enum store_answer (*attempt_add)(
 	    struct store_engine *, const struct store_attempt *, bool *fresh, int64_t until);

@@ -16,6 +16,11 @@ static void sqlite_close(struct store_engine *e)
 	free(s);
 }
 
+static const char *sqlite_file(struct store_engine *e)
+{
+	return sqlite_pool_path(store_sqlite_of(e)->pool);
+}
+
 static enum store_answer sqlite_expire(struct store_engine *e, int64_t until)
 {
 	static int64_t (*const trims[])(struct store_sqlite *, struct sqlite_conn *, int64_t) = {
@@ -46,6 +51,7 @@ static enum store_answer sqlite_expire(struct store_engine *e, int64_t until)
 static const struct store_engine_ops sqlite_ops = {
     .name = "sqlite",
     .close = sqlite_close,
+    .file = sqlite_file,
     .attempt_add = store_sqlite_attempt_add,
     .attempt_count = store_sqlite_attempt_count,
     .attempt_page = store_sqlite_attempt_page,
