@@ -375,6 +375,38 @@ static void test_poison_dies_with_its_life(void **state)
 	}
 }
 
+/* Each way to change a library's table, alone: the next life finds the table as it should be. */
+static void test_library_tables_are_restored(void **state)
+{
+	static const char *const changes[] = {
+	    "string.sub = string.upper",
+	    "string.sub = nil",
+	    "string.trim = string.upper",
+	    "string.sub = nil string.trim = string.upper",
+	    "string.sub, string.upper = string.upper, string.sub",
+	    "math.pi = 3",
+	    "math.pi = math.pi + 0 string.sub = 'sub'",
+	    "setmetatable(string, {})",
+	    "setmetatable(string, {__index = function() return 'x' end})",
+	    "for k in pairs(string) do string[k] = nil end",
+	    "string = {sub = string.sub}",
+	    "package.loaded.string.sub = print",
+	    "rawset(string, 1, 'one')",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+		next_life();
+		rig_expect(rt, changes[i], "");
+		next_life();
+		rig_expect(rt,
+		    "local n = 0 for k, v in pairs(string) do n = n + 1 assert(type(v) == 'function', k) end "
+		    "return ('abc'):sub(2, 2), ('a'):upper(), string.trim, string[1], getmetatable(string), "
+		    "math.pi > 3.14, n > 12, string == package.loaded.string",
+		    "b|A|nil|nil|nil|true|true|true");
+	}
+}
+
 /* Each object of the host that a life gets is its own. */
 static void test_tables_are_new(void **state)
 {
@@ -485,6 +517,7 @@ int main(void)
 	    cmocka_unit_test(test_coroutines_are_closed),
 	    cmocka_unit_test(test_memory_is_bounded),
 	    cmocka_unit_test(test_poison_dies_with_its_life),
+	    cmocka_unit_test(test_library_tables_are_restored),
 	    cmocka_unit_test(test_tables_are_new),
 	    cmocka_unit_test(test_random_state_does_not_leak),
 	    cmocka_unit_test(test_files_die_with_their_life),
