@@ -9,3 +9,4 @@
 
 int cmd_check(struct config *, int argc, char **argv);
 int cmd_replay(struct config *, int argc, char **argv);
+int cmd_users(struct config *, int argc, char **argv);

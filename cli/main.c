@@ -20,6 +20,8 @@ static const struct {
 	cmd_check},
     {"replay", "[FILE]", "run an SMTP dialogue through the scripts and show each verdict",
 	cmd_replay},
+    {"users", "[list|settings|get|set|unset|expand|import ...]",
+	"who is local, and the settings of users", cmd_users},
 };
 
 #define NCOMMANDS (sizeof commands / sizeof *commands)

@@ -17,6 +17,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define USERS_STORE_SETTING "Users" /* of the service: the text, with users.source = "store" */
+
 struct users;
 
 enum users_answer { USERS_YES, USERS_NO, USERS_UNKNOWN };
@@ -24,6 +26,9 @@ enum users_answer { USERS_YES, USERS_NO, USERS_UNKNOWN };
 /* NULL: error says file, line and what is wrong. Keeps a reference to the configuration. */
 struct users *users_load(struct config *, char *error, size_t size);
 void users_free(struct users *); /* NULL is fine */
+
+/* The file as it stands, malloc'ed, if it is a sound list of users; else NULL and error. */
+char *users_check_file(const char *path, char *error, size_t size);
 
 /* A name that may stand in a path: letters, digits and ._+-= and bytes above 127, at most
  * LIMIT_USER_NAME_BYTES, no dot or hyphen at its beginning. Nobody else is a user. */

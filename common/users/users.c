@@ -13,7 +13,6 @@
 #include <string.h>
 
 #define FILE_SOURCE "file:"
-#define STORE_SETTING "Users" /* of the service: the text */
 
 bool users_name_is_sound(const char *name)
 {
@@ -46,6 +45,25 @@ static bool load_file(struct users *u, const char *path, char *error, size_t siz
 	u->text = users_text_read(text, n, path, error, size);
 	free(text);
 	return u->text != NULL;
+}
+
+char *users_check_file(const char *path, char *error, size_t size)
+{
+	const char *why;
+	size_t n;
+	char *text = users_read_file(path, &n, &why);
+	struct users_text *parsed = NULL;
+
+	if (text == NULL)
+		snprintf(error, size, "%s: %s", path, why);
+	else
+		parsed = users_text_read(text, n, path, error, size);
+	if (parsed == NULL) {
+		free(text);
+		text = NULL;
+	}
+	users_text_free(parsed);
+	return text;
 }
 
 static bool load_aliases(struct users *u, char *error, size_t size)
@@ -140,7 +158,8 @@ static void ask_store(struct users *u)
 	char *text = NULL;
 
 	if (store != NULL) {
-		answer = store_setting_get(store, NULL, STORE_SETTING, &text, LIMIT_USERS_STORE_MS);
+		answer = store_setting_get(
+		    store, NULL, USERS_STORE_SETTING, &text, LIMIT_USERS_STORE_MS);
 		store_shared_put(store);
 		store_shared_report(u->config->store, answer);
 	}

@@ -1,11 +1,12 @@
 /* lib_vpop3_settings.c - settings by name: those of the service and those of users.
  *
- * They live in the store, as text. Names are exact; of user names the ASCII case does not count.
- * "The store is down" cannot be told from "no such setting" in what VPOP3 documents, so it is
- * logged, once for an outage. */
+ * They live in the store, as text; below those of a user are the ones in the file of users. Names
+ * are exact; of user names the ASCII case does not count. "The store is down" cannot be told from
+ * "no such setting" in what VPOP3 documents, so it is logged, once for an outage. */
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/store/store_shared.h"
+#include "common/users.h"
 #include "common/waiting.h"
 #include "lua-bindings/convert.h"
 #include "lua-bindings/lib/library.h"
@@ -23,6 +24,7 @@ struct setting {	  /* what is wanted, and the answer */
 	const char *value; /* to set; NULL: to get */
 	bool must_exist;   /* to be set */
 	char *found;	   /* owned */
+	enum store_answer answer;
 };
 
 static void clear(void *arg)
@@ -104,7 +106,26 @@ static bool l_found(lua_State *L, struct setting *s)
 	const struct config *cfg = wait_config(L);
 
 	l_charge(L, 10 * WORK_SYSCALL);
-	return s->name != NULL && cfg != NULL && ask_in_time(L, cfg, s) == STORE_FOUND;
+	s->answer = STORE_UNKNOWN;
+	if (s->name != NULL && cfg != NULL)
+		s->answer = ask_in_time(L, cfg, s);
+	return s->answer == STORE_FOUND;
+}
+
+/* What the file of users says when the store has nothing. */
+static bool preset(lua_State *L, struct setting *s)
+{
+	struct strlist pairs = STRLIST_INIT;
+	const char *value;
+
+	if (s->answer != STORE_ABSENT)
+		return false;
+	users_presets(script_set_users(runtime_set(runtime_of(L))), s->user, &pairs);
+	value = users_pair(&pairs, s->name);
+	if (value != NULL)
+		s->found = xstrdup(value);
+	strlist_clear(&pairs);
+	return value != NULL;
 }
 
 static void l_push_found(lua_State *L, const struct setting *s)
@@ -157,8 +178,8 @@ static int l_set_setting(lua_State *L)
 }
 
 /*** VPOP3.GetUserSetting(user, name) -> value or nil
- * A setting of a user, as text; nil when there is none, or when the store does not answer. Refused
- * in safety mode. */
+ * A setting of a user, as text, from the store or else from the file of users; nil when there is
+ * none, or when the store does not answer. Refused in safety mode. */
 static int l_get_user_setting(lua_State *L)
 {
 	static const char usage[] = "VPOP3.GetUserSetting(user, name)";
@@ -169,7 +190,7 @@ static int l_get_user_setting(lua_State *L)
 	s = l_owned(L, sizeof *s, clear);
 	s->user = l_user(L, 1, usage);
 	s->name = l_text(L, 2, LIMIT_STORE_KEY_BYTES, usage);
-	if (s->user != NULL && l_found(L, s))
+	if (s->user != NULL && (l_found(L, s) || preset(L, s)))
 		l_push_found(L, s);
 	else
 		lua_pushnil(L);

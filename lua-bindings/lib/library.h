@@ -43,6 +43,7 @@ extern const struct library library_table;
 extern const struct library library_utf8;
 extern const struct library library_vpop3_bytes;
 extern const struct library library_vpop3_settings;
+extern const struct library library_vpop3_users;
 extern const struct library library_vpop3net_dns;
 extern const struct library library_vpop3net_http;
 extern const struct library library_vpop3net_whois;

@@ -34,6 +34,7 @@ static const struct library *const libraries[] = {
     &library_os_vpop3,
     &library_vpop3_bytes,
     &library_vpop3_settings,
+    &library_vpop3_users,
     &library_vpop3net_dns,
     &library_vpop3net_http,
     &library_vpop3net_whois,
