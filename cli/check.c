@@ -1,6 +1,7 @@
 /* check.c - `mailhooks check`: would a daemon start with this? */
 #include "cli/cli.h"
 
+#include "common/return_path.h"
 #include "lua-bindings/luaout.h"
 #include "lua-bindings/script_set.h"
 
@@ -45,6 +46,10 @@ int cmd_check(struct config *cfg, int argc, char **argv)
 	if (set == NULL) {
 		printf("%s\n", error);
 		return EX_CONFIG;
+	}
+	if (!return_path_usable(cfg, error, sizeof error)) {
+		printf("%s\n", error);
+		broken = true;
 	}
 	for (int id = 0; id < script_set_count(set); id++)
 		list_script(set, (enum script_id)id, &broken);

@@ -8,5 +8,6 @@
 #define EXIT_USAGE 2
 
 int cmd_check(struct config *, int argc, char **argv);
+int cmd_passwd_check(struct config *, int argc, char **argv);
 int cmd_replay(struct config *, int argc, char **argv);
 int cmd_users(struct config *, int argc, char **argv);

@@ -18,6 +18,8 @@ static const struct {
 } commands[] = {
     {"check", "", "load configuration and scripts as a daemon would; report what is wrong",
 	cmd_check},
+    {"passwd-check", "[USER]", "ask passwordcheck.lua about the password on standard input",
+	cmd_passwd_check},
     {"replay", "[FILE]", "run an SMTP dialogue through the scripts and show each verdict",
 	cmd_replay},
     {"users", "[list|settings|get|set|unset|expand|import ...]",

@@ -189,7 +189,7 @@ const struct script_hook errors_script_hooks[] = {
 };
 
 const struct script_hook passwordcheck_script_hooks[] = {
-    {"Check", "username: string, password: string, minlength: number", "allowed: boolean",
-	"'ann', 'correct horse battery staple', 8"},
+    {"Check", "username: string, password: string, minlength: number",
+	"allowed: boolean, message: string", "'ann', 'correct horse battery staple', 8"},
     NO_MORE,
 };
