@@ -12,6 +12,7 @@
 #include "lua-bindings/script_set.h"
 #include "policy/dispatch.h"
 #include "policy/listen.h"
+#include "policy/maillog_follow.h"
 #include "policy/scripts.h"
 #include "policy/server.h"
 
@@ -49,6 +50,7 @@ static struct event_base *base;
 static struct dispatch *workers;
 static struct scripts *scripts;
 static struct server *server;
+static struct follower *follower;
 
 /* ---- command line ---- */
 
@@ -204,12 +206,14 @@ static int start(struct listening_sockets *sockets, struct config *cfg)
 		log_error(NULL, "%s", error);
 		return EX_OSERR;
 	}
+	follower = follower_start(cfg);
 	scripts = scripts_new(base, config_path, &overrides, on_reloaded);
 	return scripts != NULL && watch_signals() ? 0 : EX_OSERR;
 }
 
 static void end(struct listening_sockets *sockets)
 {
+	follower_stop(follower);
 	scripts_free(scripts);
 	server_free(server);
 	dispatch_free(workers);

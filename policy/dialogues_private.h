@@ -1,0 +1,42 @@
+/* dialogues_private.h - what the files dialogues*.c share. */
+#pragma once
+
+#include "policy/dialogues.h"
+
+#include <uthash.h>
+
+struct message { /* that is in the queue */
+	char *queue_id, *sender;
+	int64_t total, done; /* recipients of this run of the queue, and those with an outcome */
+	int64_t run_ms;	     /* when this run began; 0 = not known */
+	bool deferred;	     /* told so in this run */
+	UT_hash_handle hh;
+};
+
+struct process { /* that talks to hosts: one message at a time */
+	unsigned long pid;
+	char *queue_id; /* the message; NULL: none yet */
+	struct dialogue **v;
+	size_t n;
+	struct dialogue **lost; /* connections that failed before the log named the message */
+	size_t nlost;
+	char *tls_server, *tls_address, *tls; /* of its newest connection */
+	char *recipient;		      /* one of the message, for the domain */
+	struct strlist put_off;		      /* recipients whose last outcome is a deferral */
+	int64_t put_off_ms;		      /* when the first was */
+	int64_t log_ms;			      /* time of its last line */
+	int64_t touched_ms;		      /* monotonic: when that was read */
+	bool loud;			      /* has dialogues that nobody was told of */
+	UT_hash_handle hh;
+};
+
+struct dialogues {
+	struct dialogues_listener listener;
+	struct message *messages;
+	struct process *processes;
+	int64_t lines;
+};
+
+struct message *dialogues_message(struct dialogues *, const char *queue_id);
+struct process *dialogues_process(struct dialogues *, unsigned long pid);
+struct dialogue *dialogues_add(struct dialogue ***v, size_t *n);
