@@ -9,5 +9,6 @@
 
 int cmd_check(struct config *, int argc, char **argv);
 int cmd_passwd_check(struct config *, int argc, char **argv);
+int cmd_lua(struct config *, int argc, char **argv);
 int cmd_replay(struct config *, int argc, char **argv);
 int cmd_users(struct config *, int argc, char **argv);

@@ -20,6 +20,8 @@ static const struct {
 	cmd_check},
     {"passwd-check", "[USER]", "ask passwordcheck.lua about the password on standard input",
 	cmd_passwd_check},
+    {"lua", "[--limits] FILE [ARGUMENT]...", "run a script in the environment of the mail scripts",
+	cmd_lua},
     {"replay", "[FILE]", "run an SMTP dialogue through the scripts and show each verdict",
 	cmd_replay},
     {"users", "[list|settings|get|set|unset|expand|import ...]",

@@ -40,10 +40,15 @@ struct sink {
 static struct sink out = {.setting = "lua.out", .lock = PTHREAD_RWLOCK_INITIALIZER, .fd = -1};
 static struct sink errors = {.setting = "lua.errors", .lock = PTHREAD_RWLOCK_INITIALIZER, .fd = -1};
 
+/* Who hears what would go to a file. */
+struct capture {
+	_Atomic bool listening;
+	void (*ear)(const char *, size_t, void *);
+	void *arg;
+};
+
 static pthread_mutex_t ear_lock = PTHREAD_MUTEX_INITIALIZER;
-static _Atomic bool listening;
-static void (*ear)(const char *, size_t, void *);
-static void *ear_arg;
+static struct capture capture_out, capture_errors;
 
 /* The caller has the lock alone. */
 static void sink_close(struct sink *s)
@@ -151,32 +156,42 @@ void luaout_reopen(void)
 	sink_reopen(&errors);
 }
 
-void luaout_capture(void (*to)(const char *, size_t, void *), void *arg)
+static void capture(struct capture *c, void (*to)(const char *, size_t, void *), void *arg)
 {
 	pthread_mutex_lock(&ear_lock);
-	ear = to;
-	ear_arg = arg;
-	atomic_store(&listening, to != NULL);
+	c->ear = to;
+	c->arg = arg;
+	atomic_store(&c->listening, to != NULL);
 	pthread_mutex_unlock(&ear_lock);
 }
 
-static bool captured(const char *text, size_t n)
+void luaout_capture(void (*to)(const char *, size_t, void *), void *arg)
+{
+	capture(&capture_out, to, arg);
+}
+
+void luaout_capture_errors(void (*to)(const char *, size_t, void *), void *arg)
+{
+	capture(&capture_errors, to, arg);
+}
+
+static bool captured(struct capture *c, const char *text, size_t n)
 {
 	bool taken;
 
-	if (!atomic_load(&listening))
+	if (!atomic_load(&c->listening))
 		return false;
 	pthread_mutex_lock(&ear_lock);
-	taken = ear != NULL;
+	taken = c->ear != NULL;
 	if (taken)
-		ear(text, n, ear_arg);
+		c->ear(text, n, c->arg);
 	pthread_mutex_unlock(&ear_lock);
 	return taken;
 }
 
 void luaout_print(const char *text, size_t n)
 {
-	if (!captured(text, n))
+	if (!captured(&capture_out, text, n))
 		sink_write(&out, text, n, "\n");
 }
 
@@ -219,12 +234,14 @@ static void entry_head(
 	entry_field(e, " hook=", hook);
 }
 
-void luaout_error(
+bool luaout_error(
     const struct log_id *id, const char *script, const char *hook, const char *traceback)
 {
 	const char *end = traceback + strnlen(traceback, LIMIT_TRACEBACK_BYTES);
 	struct entry e = {.n = 0};
 
+	if (captured(&capture_errors, traceback, (size_t)(end - traceback)))
+		return true;
 	entry_head(&e, id, script, hook);
 	for (const char *line = traceback; line < end;) {
 		size_t n = (size_t)(end - line);
@@ -240,4 +257,5 @@ void luaout_error(
 		line += n + 1;
 	}
 	sink_write(&errors, e.text, e.n, "\n");
+	return false;
 }

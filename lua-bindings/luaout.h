@@ -9,6 +9,7 @@
 #include "common/config.h"
 #include "common/log.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Take the paths lua.out and lua.errors from the configuration; "" throws that output away. At
@@ -21,10 +22,12 @@ void luaout_print(const char *text, size_t n);
 
 /* One entry: a line with time, session, script and hook, then the traceback, indented, every line
  * of it escaped as in the log (it quotes foreign text, R19). Cut at LIMIT_TRACEBACK_BYTES. id,
- * script and hook may be NULL. */
-void luaout_error(
+ * script and hook may be NULL. True: luaout_capture_errors() listens and got it instead. */
+bool luaout_error(
     const struct log_id *id, const char *script, const char *hook, const char *traceback);
 
 /* For a command that shows what a script prints, and for tests: print lines go to ear instead of
  * the file. NULL restores. */
 void luaout_capture(void (*ear)(const char *text, size_t n, void *arg), void *arg);
+/* The same for errors: ear gets the message with its traceback, as Lua writes it. */
+void luaout_capture_errors(void (*ear)(const char *text, size_t n, void *arg), void *arg);

@@ -168,8 +168,8 @@ static void report(struct runtime *rt, enum run_result result, char *error, size
 	first = (int)strcspn(text, "\n");
 	if (error != NULL)
 		snprintf(error, size, "%.*s", first, text);
-	luaout_error(rt->id, rt->script, rt->hook, text);
-	log_error(rt->id, "script %s, %s: %.*s", rt->script, rt->hook, first, text);
+	if (!luaout_error(rt->id, rt->script, rt->hook, text))
+		log_error(rt->id, "script %s, %s: %.*s", rt->script, rt->hook, first, text);
 }
 
 struct run_budget runtime_budget(
@@ -308,6 +308,11 @@ enum run_result runtime_script(struct runtime *rt, enum script_id id,
 	rt->script = script_set_script(rt->set, id)->label;
 	rt->hook = "main chunk";
 	return enter(rt, &g, budget, error, error_size);
+}
+
+void runtime_name(struct runtime *rt, const char *script)
+{
+	rt->script = script;
 }
 
 struct compile {

@@ -80,6 +80,10 @@ enum run_result runtime_inside(
 bool runtime_compile(struct runtime *, const struct script_file *, const char *name,
     void **bytecode, size_t *size, bool *wrapped, char *error, size_t error_size);
 
+/* What messages call the script whose functions are called next; runtime_script() says it itself.
+ */
+void runtime_name(struct runtime *, const char *script);
+
 const char *run_result_text(enum run_result);
 
 /* A pool of prepared runtimes belongs to each script set (pool.c). acquire() gives one whose life

@@ -29,6 +29,7 @@ struct script_set {
 	struct users *users;
 	struct script *scripts; /* of enum script_id, then smtprules_N.lua, then those of users */
 	int nscripts;
+	bool unrun; /* see script_set_open() */
 	struct smtpsvr_needs needs;
 	struct runtime_pool *pool;
 	pthread_mutex_t lock;	/* of notices */
@@ -175,14 +176,25 @@ static void set_budget(struct script_budget *b, const struct config *c, const ch
 		b->memory_bytes = s->memory_bytes;
 }
 
+bool script_set_compile(struct script_set *set, enum script_id id, char *error, size_t size)
+{
+	struct script *s = &set->scripts[id];
+	struct runtime *rt = runtime_new(set, set->config->lua.memory_bytes);
+	bool fine;
+
+	snprintf(error, size, "out of memory");
+	fine = rt != NULL && runtime_compile(rt, script_files_find(&set->files, s->label), s->name,
+				 &s->bytecode, &s->size, &s->wrapped, error, size);
+	runtime_free(rt);
+	return fine;
+}
+
 static bool load_script(struct script_set *set, enum script_id id,
     const struct script_definition *d, const char *file, char *error, size_t size)
 {
 	const struct script_file *f = script_files_find(&set->files, file);
 	struct script *s = &set->scripts[id];
-	char why[1024] = "";
-	struct runtime *rt;
-	bool fine = false;
+	char why[1024];
 
 	s->definition = d;
 	set_budget(&s->budget, set->config, file);
@@ -193,16 +205,11 @@ static bool load_script(struct script_set *set, enum script_id id,
 		return true;
 	s->path = xasprintf("%s/%s", set->directory, f->name);
 	s->name = xasprintf("@%s", f->name);
-	rt = runtime_new(set, set->config->lua.memory_bytes);
-	if (rt != NULL)
-		fine = runtime_compile(
-		    rt, f, s->name, &s->bytecode, &s->size, &s->wrapped, why, sizeof why);
-	runtime_free(rt);
-	if (fine)
-		fine = dry_run(set, id, why, sizeof why);
-	if (!fine)
-		explain(set, s, why, error, size);
-	return fine;
+	if (set->unrun ||
+	    (script_set_compile(set, id, why, sizeof why) && dry_run(set, id, why, sizeof why)))
+		return true;
+	explain(set, s, why, error, size);
+	return false;
 }
 
 /* N of smtprules_N.lua; 0: it is another file. */
@@ -365,11 +372,12 @@ static void set_free(struct script_set *set)
 }
 
 static struct script_set *load_from(
-    struct config *cfg, const char *directory, char *error, size_t size)
+    struct config *cfg, const char *directory, bool unrun, char *error, size_t size)
 {
 	struct script_set *set = xcalloc(1, sizeof *set);
 	bool fine;
 
+	set->unrun = unrun;
 	atomic_init(&set->refs, 1);
 	pthread_mutex_init(&set->lock, NULL);
 	set->config = config_ref(cfg);
@@ -391,7 +399,12 @@ static struct script_set *load_from(
 
 struct script_set *script_set_load(struct config *cfg, char *error, size_t size)
 {
-	return load_from(cfg, cfg->scripts, error, size);
+	return load_from(cfg, cfg->scripts, false, error, size);
+}
+
+struct script_set *script_set_open(struct config *cfg, char *error, size_t size)
+{
+	return load_from(cfg, cfg->scripts, true, error, size);
 }
 
 struct script_set *script_set_ref(struct script_set *set)
@@ -565,7 +578,7 @@ struct script_set *script_set_load_kept(
     struct config *cfg, const char *name, char *error, size_t size)
 {
 	char *directory = kept_directory(cfg, name);
-	struct script_set *set = load_from(cfg, directory, error, size);
+	struct script_set *set = load_from(cfg, directory, false, error, size);
 
 	free(directory);
 	return set;
