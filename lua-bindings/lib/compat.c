@@ -3,6 +3,7 @@
  * Numbers come out as Lua 5.0 printed them: a result with an integral value is an integer, so that
  * math.pow(2, 3) .. "" is "8" and not "8.0". setfenv and getfenv are in compat_env.c, bit32 is in
  * bit32.c. */
+#include "lua-bindings/lib/compat_help.h"
 #include "lua-bindings/lib/disabled.h"
 #include "lua-bindings/lib/library.h"
 #include "lua-bindings/lib/table.h"
@@ -52,8 +53,10 @@ static lua_Integer l_field_n(lua_State *L)
  * Lua 5.0 and 5.1: table.unpack(). Without j a field n of the list is its length. */
 static int l_unpack(lua_State *L)
 {
-	lua_Integer first = luaL_optinteger(L, 2, 1), last;
+	lua_Integer first, last;
 
+	l_old_integers(L, 2, 3);
+	first = luaL_optinteger(L, 2, 1);
 	if (!lua_isnoneornil(L, 3))
 		last = luaL_checkinteger(L, 3);
 	else if ((last = l_field_n(L)) < 0)

@@ -12,11 +12,18 @@
 
 #define PLAIN_BELOW 1e14 /* %.14g writes longer ones with an exponent in every version */
 
+static enum compat_mode without_set = COMPAT_AUTO;
+
+void compat_without_set(enum compat_mode mode)
+{
+	without_set = mode;
+}
+
 enum compat_mode l_compat_mode(lua_State *L)
 {
 	const struct script_set *set = runtime_set(runtime_of(L));
 
-	return set != NULL ? script_set_config(set)->lua.compat : COMPAT_AUTO;
+	return set != NULL ? script_set_config(set)->lua.compat : without_set;
 }
 
 bool l_caller_is_old(lua_State *L)
@@ -64,7 +71,7 @@ void l_old_number(lua_State *L, int arg)
 		lua_replace(L, arg);
 }
 
-void l_old_integer(lua_State *L, int arg)
+static void l_old_integer(lua_State *L, int arg)
 {
 	lua_Integer whole;
 	lua_Number x;
@@ -78,6 +85,12 @@ void l_old_integer(lua_State *L, int arg)
 		return; /* fine, or the function says what is wrong */
 	lua_pushinteger(L, whole);
 	lua_replace(L, arg);
+}
+
+void l_old_integers(lua_State *L, int first, int last)
+{
+	for (int i = first; i <= last; i++)
+		l_old_integer(L, i);
 }
 
 /* ---- what rewritten texts call ---- */

@@ -7,8 +7,11 @@
 
 #include <stdbool.h>
 
-/* The setting lua.compat of the set that L runs; auto without one. */
+/* The setting lua.compat of the set that L runs. */
 enum compat_mode l_compat_mode(lua_State *L);
+/* The same for runtimes without a set, auto at first. For tests that compare with stock Lua, before
+ * they start threads. */
+void compat_without_set(enum compat_mode);
 /* Is the Lua function that called the running C function in a script found to be old? */
 bool l_caller_is_old(lua_State *L);
 /* The wrapped chunk on top (struct compat_source) becomes the script. */
@@ -19,5 +22,5 @@ bool l_compat_is_helper(lua_State *L, lua_Debug *ar);
 
 /* The number at arg is about to be written as text: 5.0 becomes 5 where the caller is old. */
 void l_old_number(lua_State *L, int arg);
-/* An integer is wanted at arg: a fraction is cut off, but in mode 5.4. */
-void l_old_integer(lua_State *L, int arg);
+/* Integers are wanted at the arguments first...last: fractions are cut off, but in mode 5.4. */
+void l_old_integers(lua_State *L, int first, int last);

@@ -1,5 +1,6 @@
 /* lib_base.c - functions without a prefix, except those that load code (lib_load.c); the debug
  * library, which is stock but for what it leaves out. */
+#include "lua-bindings/lib/compat_help.h"
 #include "lua-bindings/lib/library.h"
 #include "lua-bindings/lib/script_out.h"
 #include "lua-bindings/lib/work.h"
@@ -17,6 +18,7 @@ static int l_print(lua_State *L)
 	for (int i = 1; i <= n; i++) {
 		if (i > 1)
 			luaL_addchar(&b, '\t');
+		l_old_number(L, i);
 		luaL_tolstring(L, i, NULL);
 		luaL_addvalue(&b);
 	}
@@ -24,6 +26,24 @@ static int l_print(lua_State *L)
 	luaL_pushresult(&b);
 	l_script_out(L);
 	return 0;
+}
+
+/*** select(n, ...) -> values from the n-th on, or their number for "#"
+ * As in Lua 5.4. */
+static int l_select(lua_State *L)
+{
+	l_old_integers(L, 1, 1);
+	return l_stock(L, STOCK_SELECT);
+}
+
+/*** tostring(value) -> string
+ * As in Lua 5.4; in an old script numbers have no ".0". */
+static int l_tostring(lua_State *L)
+{
+	luaL_checkany(L, 1);
+	l_old_number(L, 1);
+	luaL_tolstring(L, 1, NULL);
+	return 1;
 }
 
 /*** setmetatable(table, metatable) -> table
@@ -167,14 +187,10 @@ static const struct library_row base_rows[] = {
     /*** rawset(table, key, value) -> table
      * As in Lua 5.4. */
     {"rawset", NULL},
-    /*** select(n, ...) -> values from the n-th on, or their number for "#"
-     * As in Lua 5.4. */
-    {"select", NULL},
+    {"select", l_select},
     {"setmetatable", l_setmetatable},
     {"tonumber", l_tonumber},
-    /*** tostring(value) -> string
-     * As in Lua 5.4. */
-    {"tostring", NULL},
+    {"tostring", l_tostring},
     /*** type(value) -> string
      * As in Lua 5.4. */
     {"type", NULL},

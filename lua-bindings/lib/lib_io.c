@@ -4,6 +4,7 @@
  * where print() goes, without a default input io.read() returns nil. Everything here is disabled in
  * safety mode; methods of open handles are not, an administrator may hand them to a user's script.
  */
+#include "lua-bindings/lib/compat_help.h"
 #include "lua-bindings/lib/disabled.h"
 #include "lua-bindings/lib/file.h"
 #include "lua-bindings/lib/library.h"
@@ -149,8 +150,10 @@ static int l_io_write(lua_State *L)
 		return l_stock(L, STOCK_FILE_WRITE);
 	}
 	lua_pop(L, 1);
-	for (int i = 1; i <= lua_gettop(L); i++)
+	for (int i = 1; i <= lua_gettop(L); i++) {
+		l_old_number(L, i);
 		luaL_checklstring(L, i, NULL);
+	}
 	luaL_checkstack(L, LUA_MINSTACK, "too many arguments");
 	lua_concat(L, lua_gettop(L));
 	l_script_out(L);

@@ -301,9 +301,15 @@ static const struct library_row rows[] = {
     {"dofile", l_dofile},
     {"load", l_load},
     {"loadfile", l_loadfile},
-    {"loadstring", l_loadstring},
     {"require", l_require},
     {NULL, NULL},
 };
 
 const struct library library_load = {"_G", rows};
+
+static const struct library_row old_rows[] = {
+    {"loadstring", l_loadstring},
+    {NULL, NULL},
+};
+
+const struct library library_compat_load = {"_G", old_rows};

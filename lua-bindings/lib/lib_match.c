@@ -2,6 +2,7 @@
  *
  * By hand because the stock functions and the stock matcher are one piece of C that cannot be
  * interrupted. */
+#include "lua-bindings/lib/compat_help.h"
 #include "lua-bindings/lib/library.h"
 #include "lua-bindings/lib/pattern.h"
 #include "lua-bindings/lib/work.h"
@@ -55,11 +56,13 @@ static int l_find_or_match(lua_State *L, bool find)
 {
 	size_t n, pattern_n;
 	const char *s = luaL_checklstring(L, 1, &n), *p = luaL_checklstring(L, 2, &pattern_n);
-	size_t start = start_at(luaL_optinteger(L, 3, 1), n) - 1;
 	const char *found, *end;
 	struct pattern m;
+	size_t start;
 	bool anchor;
 
+	l_old_integers(L, 3, 3);
+	start = start_at(luaL_optinteger(L, 3, 1), n) - 1;
 	if (start > n) {
 		lua_pushnil(L);
 		return 1;
@@ -136,6 +139,7 @@ static int l_gmatch(lua_State *L)
 	const char *s = luaL_checklstring(L, 1, &n), *p = luaL_checklstring(L, 2, &pattern_n);
 	struct gmatch *g;
 
+	l_old_integers(L, 3, 3);
 	start = start_at(luaL_optinteger(L, 3, 1), n) - 1;
 	lua_settop(L, 2);
 	g = lua_newuserdatauv(L, sizeof *g, 0);
@@ -156,6 +160,21 @@ static int l_gfind(lua_State *L) /* a function of its own, for the name in messa
 
 /* ---- gsub ---- */
 
+/* A % in front of something that is no digit: in Lua 5.0 and 5.1 it stands for that; at the end we
+ * take it for itself. Behind it. */
+static const char *l_add_old_escape(
+    lua_State *L, luaL_Buffer *b, const char *escape, const char *end)
+{
+	enum compat_mode mode = l_compat_mode(L);
+
+	if (mode == COMPAT_52 || mode == COMPAT_54)
+		luaL_error(L, "invalid use of '%c' in replacement string", PATTERN_ESCAPE);
+	if (escape + 1 < end)
+		escape++;
+	luaL_addchar(b, *escape);
+	return escape + 1;
+}
+
 /* The match from s to e by a replacement string with %0 ... %9 and %%. */
 static void l_add_string(struct pattern *m, luaL_Buffer *b, const char *s, const char *e)
 {
@@ -175,9 +194,10 @@ static void l_add_string(struct pattern *m, luaL_Buffer *b, const char *s, const
 			l_meter(m->L, &pending, (size_t)(e - s) / WORK_COPY);
 			continue;
 		}
-		if (!isdigit((unsigned char)escape[1]))
-			luaL_error(
-			    m->L, "invalid use of '%c' in replacement string", PATTERN_ESCAPE);
+		if (!isdigit((unsigned char)escape[1])) {
+			text = l_add_old_escape(m->L, b, escape, end);
+			continue;
+		}
 		capture = l_pattern_capture(m, escape[1] - '1', s, e, &capture_n);
 		if (capture == NULL)
 			luaL_addvalue(b); /* a position */
@@ -232,19 +252,21 @@ static int l_check_replacement(lua_State *L)
 }
 
 /*** string.gsub(s, pattern, replacement [, n]) -> string, number of matches
- * As in Lua 5.4; the matching is accounted. A "%" in a replacement string that no digit and no "%"
- * follows is an error, as it is since Lua 5.2. */
+ * As in Lua 5.4; the matching is accounted. As in Lua 5.0, a "%" in a replacement string that no
+ * digit follows stands for the next character (not with lua.compat = "5.2" or "5.4"). */
 static int l_gsub(lua_State *L)
 {
 	size_t n, pattern_n;
 	const char *s = luaL_checklstring(L, 1, &n), *p = luaL_checklstring(L, 2, &pattern_n);
 	const char *end, *last_end = NULL;
-	lua_Integer most = luaL_optinteger(L, 4, (lua_Integer)n + 1), count = 0;
+	lua_Integer most, count = 0;
 	int kind = l_check_replacement(L);
 	bool anchor = pattern_n > 0 && *p == '^', changed = false;
 	struct pattern m;
 	luaL_Buffer b;
 
+	l_old_integers(L, 4, 4);
+	most = luaL_optinteger(L, 4, (lua_Integer)n + 1);
 	pattern_init(&m, L, s, n, p, pattern_n);
 	luaL_buffinit(L, &b);
 	while (count < most) {
@@ -274,7 +296,6 @@ static int l_gsub(lua_State *L)
 
 static const struct library_row rows[] = {
     {"find", l_find},
-    {"gfind", l_gfind},
     {"gmatch", l_gmatch},
     {"gsub", l_gsub},
     {"match", l_match},
@@ -282,3 +303,10 @@ static const struct library_row rows[] = {
 };
 
 const struct library library_match = {"string", rows};
+
+static const struct library_row old_rows[] = {
+    {"gfind", l_gfind},
+    {NULL, NULL},
+};
+
+const struct library library_compat_match = {"string", old_rows};

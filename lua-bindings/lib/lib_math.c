@@ -4,6 +4,7 @@
  * By hand because the stock generator keeps its state in the functions, which outlive a life: what
  * one session seeds or draws would show in the next. The generator is xoshiro256**, as in Lua 5.4,
  * seeded from the kernel when a script first asks. */
+#include "lua-bindings/lib/compat_help.h"
 #include "lua-bindings/lib/library.h"
 #include "lua-bindings/lib/life.h"
 
@@ -83,6 +84,7 @@ static int l_random(lua_State *L)
 
 	if (!life->random_seeded)
 		seed_from_kernel(life, v);
+	l_old_integers(L, 1, 2);
 	switch (lua_gettop(L)) {
 	case 0:
 		lua_pushnumber(L, (lua_Number)(next_random(life) >> 11) * 0x1p-53);

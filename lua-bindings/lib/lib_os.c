@@ -1,5 +1,6 @@
 /* lib_os.c - the os library of Lua: time, files by name; what VPOP3 disables is disabled here too.
  */
+#include "lua-bindings/lib/compat_help.h"
 #include "lua-bindings/lib/disabled.h"
 #include "lua-bindings/lib/library.h"
 #include "lua-bindings/lib/path.h"
@@ -14,11 +15,48 @@
 #include <string.h>
 #include <unistd.h>
 
+/* The length of the conversion of strftime(3) behind a %, 0: C99 does not know it. */
+static size_t conversion(const char *s)
+{
+	static const char plain[] = "aAbBcCdDeFgGhHIjmMnprRStTuUVwWxXyYzZ%";
+	static const char with_e[] = "cCxXyY", with_o[] = "deHImMSuUVwWy";
+	const char *after = s[0] == 'E' ? with_e : s[0] == 'O' ? with_o : NULL;
+
+	if (after != NULL)
+		return s[1] != '\0' && strchr(after, s[1]) != NULL ? 2 : 0;
+	return s[0] != '\0' && strchr(plain, s[0]) != NULL ? 1 : 0;
+}
+
+/* Conversions that C99 does not know stand for themselves, as they do in strftime(3). */
+static void l_double_percents(lua_State *L, const char *format, size_t n)
+{
+	const char *end = format + n;
+	luaL_Buffer b;
+
+	luaL_buffinit(L, &b);
+	while (format < end) {
+		size_t length = *format == '%' ? conversion(format + 1) : 0;
+
+		if (*format == '%' && length == 0)
+			luaL_addchar(&b, '%');
+		luaL_addlstring(&b, format, length + 1);
+		format += length + 1;
+	}
+	luaL_pushresult(&b);
+	lua_replace(L, 1);
+}
+
 /*** os.date([format [, time]]) -> string or table
- * As in Lua 5.4. */
+ * As in Lua 5.4. A conversion that C99 does not know stands for itself (not with lua.compat =
+ * "5.4"). */
 static int l_date(lua_State *L)
 {
+	size_t n;
+	const char *format = luaL_optlstring(L, 1, "", &n);
+
 	l_charge(L, 16 * l_string_bytes(L, 1));
+	if (memchr(format, '%', n) != NULL && l_compat_mode(L) != COMPAT_54)
+		l_double_percents(L, format, n);
 	return l_stock(L, STOCK_OS_DATE);
 }
 

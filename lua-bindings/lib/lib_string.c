@@ -1,5 +1,6 @@
 /* lib_string.c - the string library except pattern matching (lib_match.c). Most functions are the
  * stock ones, accounted for; string.dump does not exist (bytecode). */
+#include "lua-bindings/lib/compat_help.h"
 #include "lua-bindings/lib/library.h"
 #include "lua-bindings/lib/work.h"
 
@@ -20,7 +21,10 @@ static size_t sum_lengths(lua_State *L, int first)
  * As in Lua 5.4; accounted. */
 static int l_byte(lua_State *L)
 {
-	int n = l_stock(L, STOCK_STRING_BYTE);
+	int n;
+
+	l_old_integers(L, 2, 3);
+	n = l_stock(L, STOCK_STRING_BYTE);
 
 	l_charge(L, (size_t)n);
 	return n;
@@ -31,6 +35,7 @@ static int l_byte(lua_State *L)
 static int l_char(lua_State *L)
 {
 	l_charge(L, (size_t)lua_gettop(L));
+	l_old_integers(L, 1, lua_gettop(L));
 	return l_stock(L, STOCK_STRING_CHAR);
 }
 
@@ -62,8 +67,10 @@ static int l_reverse(lua_State *L)
  * As in Lua 5.4; accounted. */
 static int l_sub(lua_State *L)
 {
-	int n = l_stock(L, STOCK_STRING_SUB);
+	int n;
 
+	l_old_integers(L, 2, 3);
+	n = l_stock(L, STOCK_STRING_SUB);
 	l_charge(L, lua_rawlen(L, -1) / WORK_COPY);
 	return n;
 }
@@ -75,10 +82,12 @@ static int l_rep(lua_State *L)
 {
 	size_t n, separator_n, all, filled, pending = 0;
 	const char *s = luaL_checklstring(L, 1, &n), *separator;
-	lua_Integer times = luaL_checkinteger(L, 2);
+	lua_Integer times;
 	luaL_Buffer b;
 	char *out;
 
+	l_old_integers(L, 2, 2);
+	times = luaL_checkinteger(L, 2);
 	separator = luaL_optlstring(L, 3, "", &separator_n);
 	if (times <= 0) {
 		lua_pushliteral(L, "");
@@ -141,6 +150,8 @@ static void l_prepare_arguments(
 			format++;
 		if (*format == 'u')
 			*is_unsigned = true;
+		if (arg <= last && *format == 's')
+			l_old_number(L, arg);
 		if (arg <= last && *format != '\0' && strchr("diuoxXc", *format) != NULL)
 			l_truncate(L, arg, *format == 'u');
 	}
@@ -169,7 +180,7 @@ static void l_replace_unsigned(lua_State *L, const char *format, const char *end
 
 /*** string.format(format, ...) -> string
  * As in Lua 5.4; accounted. As in Lua 5.0, %d %i %u %o %x %X %c take the integral part of a number,
- * and %u is known. */
+ * and %u is known (not with lua.compat = "5.4"). */
 static int l_format(lua_State *L)
 {
 	size_t n;
@@ -178,9 +189,11 @@ static int l_format(lua_State *L)
 	int results;
 
 	l_charge(L, sum_lengths(L, 1) / WORK_BYTE);
-	l_prepare_arguments(L, format, format + n, &is_unsigned);
-	if (is_unsigned)
-		l_replace_unsigned(L, format, format + n);
+	if (l_compat_mode(L) != COMPAT_54) {
+		l_prepare_arguments(L, format, format + n, &is_unsigned);
+		if (is_unsigned)
+			l_replace_unsigned(L, format, format + n);
+	}
 	results = l_stock(L, STOCK_STRING_FORMAT);
 	l_charge(L, lua_rawlen(L, -1) / WORK_COPY);
 	return results;

@@ -3,6 +3,7 @@
  * By hand although stock functions exist: their loops run as long as a table's length says, and a
  * metamethod __len may say 2^62. These account for each step. Metamethods are honoured as in
  * Lua 5.4. */
+#include "lua-bindings/lib/compat_help.h"
 #include "lua-bindings/lib/library.h"
 #include "lua-bindings/lib/table.h"
 #include "lua-bindings/lib/work.h"
@@ -55,6 +56,7 @@ static int l_concat(lua_State *L)
 	const char *separator = luaL_optlstring(L, 2, "", &separator_n);
 	luaL_Buffer b;
 
+	l_old_integers(L, 3, 4);
 	i = luaL_optinteger(L, 3, 1);
 	last = luaL_optinteger(L, 4, last);
 	luaL_buffinit(L, &b);
@@ -63,6 +65,7 @@ static int l_concat(lua_State *L)
 		if (!lua_isstring(L, -1))
 			return luaL_error(L, "invalid value (%s) at index %I in table for 'concat'",
 			    luaL_typename(L, -1), (LUAI_UACINT)i);
+		l_old_number(L, -1);
 		n = lua_rawlen(L, -1) + separator_n;
 		luaL_addvalue(&b);
 		if (i == last)
@@ -76,7 +79,8 @@ static int l_concat(lua_State *L)
 }
 
 /*** table.insert(list, [position,] value)
- * As in Lua 5.4; accounted. */
+ * As in Lua 5.4; accounted. As in Lua 5.1, the position may be outside of the list (not with
+ * lua.compat = "5.4"). */
 static int l_insert(lua_State *L)
 {
 	lua_Integer end =
@@ -85,9 +89,11 @@ static int l_insert(lua_State *L)
 	size_t pending = 0;
 
 	if (lua_gettop(L) == 3) {
+		l_old_integers(L, 2, 2);
 		position = luaL_checkinteger(L, 2);
-		luaL_argcheck(
-		    L, (lua_Unsigned)position - 1 < (lua_Unsigned)end, 2, "position out of bounds");
+		luaL_argcheck(L,
+		    (lua_Unsigned)position - 1 < (lua_Unsigned)end || l_compat_mode(L) != COMPAT_54,
+		    2, "position out of bounds");
 		for (lua_Integer i = end; i > position; i--) {
 			lua_geti(L, 1, i - 1);
 			lua_seti(L, 1, i);
@@ -101,13 +107,19 @@ static int l_insert(lua_State *L)
 }
 
 /*** table.remove(list [, position]) -> value
- * As in Lua 5.4; accounted. */
+ * As in Lua 5.4; accounted. As in Lua 5.1, nothing is removed at a position outside of the list
+ * (not with lua.compat = "5.4"). */
 static int l_remove(lua_State *L)
 {
 	lua_Integer size = l_table_length(L, 1, TABLE_READ | TABLE_WRITE);
-	lua_Integer position = luaL_optinteger(L, 2, size);
+	lua_Integer position;
 	size_t pending = 0;
 
+	l_old_integers(L, 2, 2);
+	position = luaL_optinteger(L, 2, size);
+	if ((lua_Unsigned)position - 1 > (lua_Unsigned)size && l_compat_mode(L) != COMPAT_54 &&
+	    position != size)
+		return 0;
 	if (position != size)
 		luaL_argcheck(L, (lua_Unsigned)position - 1 <= (lua_Unsigned)size, 2,
 		    "position out of bounds");
@@ -190,8 +202,10 @@ int l_table_unpack(lua_State *L, lua_Integer first, lua_Integer last)
  * As in Lua 5.4; accounted. */
 static int l_unpack(lua_State *L)
 {
-	lua_Integer first = luaL_optinteger(L, 2, 1);
+	lua_Integer first;
 
+	l_old_integers(L, 2, 3);
+	first = luaL_optinteger(L, 2, 1);
 	return l_table_unpack(L, first, luaL_opt(L, luaL_checkinteger, 3, luaL_len(L, 1)));
 }
 

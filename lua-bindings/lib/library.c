@@ -15,6 +15,7 @@ struct source {
 };
 
 static const struct source sources[STOCK_FUNCTIONS] = {
+    [STOCK_SELECT] = {"_G", "select"},
     [STOCK_SETMETATABLE] = {"_G", "setmetatable"},
     [STOCK_TONUMBER] = {"_G", "tonumber"},
     [STOCK_XPCALL] = {"_G", "xpcall"},

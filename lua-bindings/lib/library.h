@@ -26,6 +26,8 @@ extern const struct library library_base;
 extern const struct library library_bit32;
 extern const struct library library_compat_base;
 extern const struct library library_compat_env;
+extern const struct library library_compat_load;
+extern const struct library library_compat_match;
 extern const struct library library_compat_math;
 extern const struct library library_compat_table;
 extern const struct library library_coroutine;
@@ -56,6 +58,7 @@ enum stock_function {
 	STOCK_TONUMBER,
 	STOCK_XPCALL,
 	STOCK_COROUTINE_CLOSE,
+	STOCK_SELECT,
 	STOCK_COROUTINE_CREATE,
 	STOCK_COROUTINE_RESUME,
 	STOCK_STRING_BYTE,

@@ -5,6 +5,7 @@
 #include "lua-bindings/lib/sandbox.h"
 
 #include "lua-bindings/convert.h"
+#include "lua-bindings/lib/compat_help.h"
 #include "lua-bindings/lib/file.h"
 #include "lua-bindings/lib/library.h"
 #include "lua-bindings/lib/library_tables.h"
@@ -19,6 +20,8 @@ static const struct library *const libraries[] = {
     &library_load,
     &library_compat_base,
     &library_compat_env,
+    &library_compat_load,
+    &library_compat_match,
     &library_string,
     &library_match,
     &library_utf8,
@@ -47,6 +50,17 @@ static const struct library *const libraries[] = {
 
 /* key of the registry */
 static const char life_key;
+/* Those of older versions of Lua; lua.compat = "5.4" goes without. */
+static const struct library *const old_libraries[] = {
+    &library_compat_base,
+    &library_compat_env,
+    &library_compat_load,
+    &library_compat_match,
+    &library_compat_table,
+    &library_compat_math,
+    &library_bit32,
+};
+
 
 /* Between two lives. Not nil: the registry would then move this key out of its array part when it
  * grows, where liblua looks for it unchecked. */
@@ -78,11 +92,21 @@ static void l_add_rows(lua_State *L, const struct library *lib, int stock)
 static void l_push_libraries(lua_State *L, int stock)
 {
 	lua_newtable(L);
+static bool is_old(const struct library *lib)
+{
+	for (size_t i = 0; i < sizeof old_libraries / sizeof *old_libraries; i++)
+		if (old_libraries[i] == lib)
+			return true;
+	return false;
+}
+
 	for (size_t i = 0; i < LIBRARIES; i++) {
 		luaL_getsubtable(L, -1, libraries[i]->name);
 		l_add_rows(L, libraries[i], stock);
 		lua_pop(L, 1);
 	}
+		if (is_old(libraries[i]) && l_compat_mode(L) == COMPAT_54)
+			continue;
 }
 
 /* Arithmetic on strings comes from their stock metatable; scripts cannot get at the metatable. */

@@ -1,6 +1,7 @@
 /* String patterns: what stock Lua says, while stock Lua can answer at all; an end within the budget
  * otherwise (R5). Input: pattern, line end, replacement, line end, subject. */
 #include "common/clock.h"
+#include "lua-bindings/lib/compat_help.h"
 #include "lua-bindings/runtime.h"
 #include "tests/fuzz/must.h"
 
@@ -101,6 +102,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		MUST(runtime_begin(rt, NULL) && runtime_inside(rt, l_define, NULL) == RUN_OK);
 		stock = luaL_newstate();
 		luaL_openlibs(stock);
+		compat_without_set(COMPAT_54);
 		MUST(luaL_loadbufferx(stock, code, strlen(code), "=fuzz", "t") == LUA_OK);
 	}
 	split(&in, (const char *)data, size);

@@ -2,6 +2,7 @@
 #include "tests/unit/lua_rig.h"
 
 #include "common/clock.h"
+#include "lua-bindings/lib/compat_help.h"
 #include "lua-bindings/luaout.h"
 
 #include <setjmp.h>
@@ -175,9 +176,13 @@ static void compare(const char *ours, size_t n, const char *what)
 void rig_same(struct runtime *rt, struct lua_State *stock, const char *code)
 {
 	static char ours[sizeof rig_text];
-	enum run_result result = rig_run(rt, code);
-	size_t n = rig_text_n;
+	enum run_result result;
+	size_t n;
 
+	compat_without_set(COMPAT_54);
+	result = rig_run(rt, code);
+	compat_without_set(COMPAT_AUTO);
+	n = rig_text_n;
 	if (result != RUN_OK)
 		fail_msg("%s: %s", code, rig_text);
 	memcpy(ours, rig_text, n);
@@ -218,10 +223,14 @@ void rig_same_call(
 	struct arguments a = {v, n};
 	struct run_call call = {
 	    .function = name, .l_push = l_push_arguments, .l_take = l_keep, .arg = &a};
-	enum run_result result = run(rt, &call, RIG_INSTRUCTIONS, RIG_MS);
-	size_t ours_n = rig_text_n;
+	enum run_result result;
+	size_t ours_n;
 	char what[2000];
 
+	compat_without_set(COMPAT_54);
+	result = run(rt, &call, RIG_INSTRUCTIONS, RIG_MS);
+	compat_without_set(COMPAT_AUTO);
+	ours_n = rig_text_n;
 	snprintf(what, sizeof what, "%s(\"%s\", \"%s\", \"%s\")", name, v[0].s, n > 1 ? v[1].s : "",
 	    n > 2 ? v[2].s : "");
 	if (result != RUN_OK)
