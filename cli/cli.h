@@ -7,8 +7,10 @@
 
 #define EXIT_USAGE 2
 
+int cmd_attempts(struct config *, int argc, char **argv);
 int cmd_check(struct config *, int argc, char **argv);
 int cmd_passwd_check(struct config *, int argc, char **argv);
+int cmd_holds(struct config *, int argc, char **argv);
 int cmd_lua(struct config *, int argc, char **argv);
 int cmd_replay(struct config *, int argc, char **argv);
 int cmd_users(struct config *, int argc, char **argv);

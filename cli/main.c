@@ -16,8 +16,12 @@ static const struct {
 	const char *name, *arguments, *help;
 	int (*run)(struct config *, int argc, char **argv);
 } commands[] = {
+    {"attempts", "[OPTION]...", "what became of each attempt to send, or how many there were",
+	cmd_attempts},
     {"check", "", "load configuration and scripts as a daemon would; report what is wrong",
 	cmd_check},
+    {"holds", "[add|release ...]", "which mail servers are held now; hold and release them",
+	cmd_holds},
     {"passwd-check", "[USER]", "ask passwordcheck.lua about the password on standard input",
 	cmd_passwd_check},
     {"lua", "[--limits] FILE [ARGUMENT]...", "run a script in the environment of the mail scripts",

@@ -3,6 +3,7 @@
 
 #include "common/list.h"
 #include "policy/ehlo_in.h"
+#include "policy/map_mx.h"
 #include "policy/srs_map.h"
 
 #include <stdlib.h>
@@ -11,9 +12,13 @@
 static const struct map {
 	const char *name;
 	struct map_answer (*answer)(const struct map_query *, int number); /* 0: without number */
+	bool soon; /* outbound.deadline_ms instead of policy.deadline_ms */
+	/* When time is up; waits for nothing. NULL: not found. */
+	struct map_answer (*late)(const struct map_query *, int number);
 } maps[] = {
-    {"ehlo_in", ehlo_in_answer},
-    {"srs", srs_map_answer},
+    {"ehlo_in", ehlo_in_answer, false, NULL},
+    {"mx", map_mx_answer, true, NULL},
+    {"srs", srs_map_answer, false, NULL},
 };
 
 /* The map and the number behind its name; NULL: there is no such map. */
@@ -36,7 +41,9 @@ static const struct map *find(const char *name, int *number)
 	return NULL;
 }
 
-static void notice(const struct map_query *q, const char *what)
+/* ---- for the maps ---- */
+
+void maps_notice(const struct map_query *q, const char *what)
 {
 	char *key = xasprintf("map: %s", what);
 
@@ -46,22 +53,63 @@ static void notice(const struct map_query *q, const char *what)
 	free(key);
 }
 
+bool maps_need_peer(const struct map_query *q)
+{
+	if (q->peer.pid != 0)
+		return true;
+	maps_notice(q, "served on unix sockets only: over the network nobody knows which delivery "
+		       "asks");
+	return false;
+}
+
+const char *maps_connection_name(int number)
+{
+	return number == 0 ? "direct" : "";
+}
+
+/* ---- answers ---- */
+
+static char *encode(const struct map_query *q, struct map_answer *a, size_t *size)
+{
+	char *out =
+	    socketmap_reply(a->status, a->value, a->value != NULL ? strlen(a->value) : 0, size);
+
+	if (out == NULL) {
+		maps_notice(q, "an answer cannot be sent: line break in it, too long or empty");
+		out = socketmap_reply(SOCKETMAP_NOTFOUND, NULL, 0, size);
+	}
+	free(a->value);
+	return out;
+}
+
 char *maps_answer(const struct map_query *q, size_t *size)
 {
 	struct map_answer a = {SOCKETMAP_NOTFOUND, NULL};
 	int number;
 	const struct map *m = find(q->name, &number);
-	char *out;
 
 	if (m == NULL)
-		notice(q, "there is no such map; nothing is ever found in it");
+		maps_notice(q, "there is no such map; nothing is ever found in it");
 	else
 		a = m->answer(q, number);
-	out = socketmap_reply(a.status, a.value, a.value != NULL ? strlen(a.value) : 0, size);
-	if (out == NULL) {
-		notice(q, "an answer cannot be sent: line break in it, too long or empty");
-		out = socketmap_reply(SOCKETMAP_NOTFOUND, NULL, 0, size);
-	}
-	free(a.value);
-	return out;
+	return encode(q, &a, size);
+}
+
+char *maps_default(const struct map_query *q, size_t *size)
+{
+	struct map_answer a = {SOCKETMAP_NOTFOUND, NULL};
+	int number;
+	const struct map *m = find(q->name, &number);
+
+	if (m != NULL && m->late != NULL)
+		a = m->late(q, number);
+	return encode(q, &a, size);
+}
+
+int maps_deadline_ms(const struct config *c, const char *name)
+{
+	int number;
+	const struct map *m = find(name, &number);
+
+	return m != NULL && m->soon ? c->outbound.deadline_ms : c->policy.deadline_ms;
 }

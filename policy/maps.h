@@ -1,11 +1,12 @@
 /* maps.h - the socketmap names and who answers them.
  *
  * A name is one of the table in maps.c, and may carry the number of an SMTP service or sender:
- * "ehlo_in.2". Unknown names are not found. Called in worker threads. */
+ * "ehlo_in.2". Unknown names are not found. */
 #pragma once
 
 #include "common/log.h"
 #include "lua-bindings/script_set.h"
+#include "policy/peer.h"
 #include "policy/socketmap_codec.h"
 
 #include <stdint.h>
@@ -17,6 +18,7 @@ struct map_query {
 	size_t key_n;
 	int64_t deadline_ms;
 	const struct log_id *id;
+	struct peer peer; /* pid 0: not known */
 };
 
 struct map_answer {
@@ -24,5 +26,18 @@ struct map_answer {
 	char *value; /* malloc'ed, or NULL */
 };
 
-/* What to answer, encoded, malloc'ed, *size of bytes. Never NULL. */
+/* What to answer, encoded, malloc'ed, *size of bytes. Never NULL. In worker threads. */
 char *maps_answer(const struct map_query *, size_t *size);
+/* The same for a query that got no answer in time: at once, in the loop. */
+char *maps_default(const struct map_query *, size_t *size);
+/* Milliseconds that a query may take. */
+int maps_deadline_ms(const struct config *, const char *name);
+
+/* ---- for the maps ---- */
+
+/* False: the client came over the network, so nobody knows which delivery this is; logged once. */
+bool maps_need_peer(const struct map_query *);
+/* Log once for each loading of the scripts. */
+void maps_notice(const struct map_query *, const char *what);
+/* ConnectionName of the connection with this number. */
+const char *maps_connection_name(int number);

@@ -19,6 +19,7 @@ struct request {
 	struct script_set *set;
 	const char *listen;
 	struct log_id id;
+	struct peer peer;
 	void (*answered)(void *arg, const char *reply, size_t n); /* NULL: forgotten */
 	void *arg;
 
@@ -68,19 +69,37 @@ static char *answer_policy(struct request *r, size_t *size)
 	return policy_rules_answer(&q, size);
 }
 
-static char *answer_map(struct request *r, size_t *size)
+static struct map_query map_query(const struct request *r)
 {
 	const struct socketmap_reader *m = &r->reader.socketmap;
-	struct map_query q = {r->set, m->name, m->key, m->key_n, r->task.deadline_ms, &r->id};
+
+	return (struct map_query){
+	    r->set, m->name, m->key, m->key_n, r->task.deadline_ms, &r->id, r->peer};
+}
+
+static char *answer_map(struct request *r, size_t *size)
+{
+	struct map_query q = map_query(r);
 
 	return maps_answer(&q, size);
 }
 
-static char *default_reply(enum service service, size_t *size)
+static char *default_reply(const struct request *r, size_t *size)
 {
-	return service == SERVICE_POLICY
-		   ? policy_reply(POLICY_DEFAULT_ACTION, strlen(POLICY_DEFAULT_ACTION), size)
-		   : socketmap_reply(SOCKETMAP_NOTFOUND, NULL, 0, size);
+	struct map_query q;
+
+	if (r->service == SERVICE_POLICY)
+		return policy_reply(POLICY_DEFAULT_ACTION, strlen(POLICY_DEFAULT_ACTION), size);
+	q = map_query(r);
+	return maps_default(&q, size);
+}
+
+static int deadline_ms(const struct request *r)
+{
+	const struct config *c = script_set_config(r->set);
+
+	return r->service == SERVICE_POLICY ? c->policy.deadline_ms
+					    : maps_deadline_ms(c, r->reader.socketmap.name);
 }
 
 /* ---- the task ---- */
@@ -104,7 +123,7 @@ static void finish(struct task *t, enum task_end end)
 	if (end == TASK_DONE) {
 		r->answered(r->arg, r->reply, r->reply_n);
 	} else {
-		reply = default_reply(r->service, &n);
+		reply = default_reply(r, &n);
 		r->answered(r->arg, reply, n);
 		free(reply);
 	}
@@ -122,7 +141,8 @@ static void free_request(struct task *t)
 }
 
 struct request *request_new(struct request_reader *reader, enum service service, const char *listen,
-    const struct log_id *id, void (*answered)(void *arg, const char *reply, size_t n), void *arg)
+    const struct log_id *id, const struct peer *peer,
+    void (*answered)(void *arg, const char *reply, size_t n), void *arg)
 {
 	struct request *r = xcalloc(1, sizeof *r);
 
@@ -132,12 +152,13 @@ struct request *request_new(struct request_reader *reader, enum service service,
 	r->set = script_set_current();
 	r->listen = listen;
 	r->id = *id;
+	r->peer = *peer;
 	r->answered = answered;
 	r->arg = arg;
 	r->task = (struct task){.work = work,
 	    .finish = finish,
 	    .free = free_request,
-	    .deadline_ms = clock_ms() + script_set_config(r->set)->policy.deadline_ms};
+	    .deadline_ms = clock_ms() + deadline_ms(r)};
 	return r;
 }
 

@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "policy/dispatch.h"
 #include "policy/listen.h"
+#include "policy/peer.h"
 #include "policy/policy_codec.h"
 #include "policy/socketmap_codec.h"
 
@@ -32,7 +33,8 @@ void request_reader_clear(struct request_reader *, enum service);
 /* Takes the message that the reader has handed out; the reader is empty then. answered is called
  * once, in the loop. listen must stay valid. The request is freed by dispatch.c. */
 struct request *request_new(struct request_reader *, enum service, const char *listen,
-    const struct log_id *, void (*answered)(void *arg, const char *reply, size_t n), void *arg);
+    const struct log_id *, const struct peer *,
+    void (*answered)(void *arg, const char *reply, size_t n), void *arg);
 struct task *request_task(struct request *);
 /* Nobody waits for the answer any more. */
 void request_forget(struct request *);

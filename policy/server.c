@@ -39,6 +39,7 @@ struct connection {
 	bool eof, closing;	 /* the client sends no more; we send no more */
 	bool submitting;
 	struct log_id id;
+	struct peer peer;
 	TAILQ_ENTRY(connection) entry;
 };
 
@@ -166,8 +167,8 @@ static void submit(struct connection *c)
 
 	TAILQ_REMOVE(&s->waiting, c, entry);
 	TAILQ_INSERT_TAIL(&s->busy, c, entry);
-	c->request =
-	    request_new(&c->reader, c->from->service, c->from->address, &c->id, on_answer, c);
+	c->request = request_new(
+	    &c->reader, c->from->service, c->from->address, &c->id, &c->peer, on_answer, c);
 	watch_request(c);
 	c->submitting = true;
 	dispatch_submit(s->dispatch, request_task(c->request));
@@ -284,6 +285,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 	}
 	c = xcalloc(1, sizeof *c);
 	c->server = s;
+	c->peer = peer_of_socket(fd);
 	for (size_t i = 0; i < s->sockets->n; i++)
 		if (s->listeners[i] == listener)
 			c->from = &s->sockets->v[i];

@@ -34,7 +34,7 @@ void script_rig_open(struct script_rig *r, const char *const *settings)
 {
 	struct config_overrides o = {STRLIST_INIT};
 	char error[500] = "";
-	char *scripts;
+	char *scripts, *store;
 
 	snprintf(r->directory, sizeof r->directory, "/var/tmp/mailhooks-test.XXXXXX");
 	assert_non_null(mkdtemp(r->directory));
@@ -43,6 +43,9 @@ void script_rig_open(struct script_rig *r, const char *const *settings)
 	free(scripts);
 	set(&o, "scripts", r->directory, "scripts");
 	set(&o, "state_dir", r->directory, "");
+	store = xasprintf("store=sqlite:%s/store.db", r->directory);
+	strlist_add(&o.items, store);
+	free(store);
 	set(&o, "lua.out", r->directory, "LUA.OUT");
 	set(&o, "lua.errors", r->directory, "LUAERRORS.LOG");
 	for (size_t i = 0; settings != NULL && settings[i] != NULL; i++)

@@ -1,0 +1,30 @@
+/* cli_store.c - see cli_store.h. */
+#include "cli/cli_store.h"
+
+#include "common/daemon/privileges.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct store *cli_store_open(struct config *cfg)
+{
+	struct store *store = NULL;
+	struct identity id;
+	char why[512];
+
+	if (privileges_identity(cfg, &id, why, sizeof why) &&
+	    privileges_drop(cfg, &id, why, sizeof why))
+		store = store_open(cfg->store, NULL, why, sizeof why);
+	if (store == NULL)
+		fprintf(stderr, "mailhooks: %s\n", why);
+	return store;
+}
+
+/* Its URL is not shown, it may hold a password. */
+int cli_store_unknown(void)
+{
+	fputs("mailhooks: the store did not answer; is the setting store right, and its server "
+	      "running?\n",
+	    stderr);
+	return EXIT_FAILURE;
+}

@@ -1,0 +1,29 @@
+/* holds.h - which hosts are held now: the holds of the store, as every decision asks for them.
+ *
+ * The list of all holds is read at most once in outbound.holds_ms, so that a decision costs no
+ * round trip of its own; what this process sets counts at once. While the store cannot be asked,
+ * what was known of it goes on. Thread-safe: one caller reads the list, the others go on with the
+ * one before. */
+#pragma once
+
+#include "common/limits.h"
+#include "common/store.h"
+
+struct hold_target { /* of one connection to be made; NULL or "" = not known */
+	const char *server, *address, *domain, *provider;
+};
+
+struct held { /* texts are clipped */
+	enum store_dimension dimension;
+	char key[LIMIT_STORE_HOLD_TEXT_BYTES];
+	char who[LIMIT_STORE_HOLD_TEXT_BYTES], reason[LIMIT_STORE_HOLD_TEXT_BYTES];
+	int64_t until_ms; /* since 1970 */
+};
+
+enum store_answer holds_find(
+    const char *store, const struct hold_target *, int age_ms, struct held *out, int ms);
+/* Replaces an earlier hold. UNKNOWN: it is kept by this process only. */
+enum store_answer holds_set(const char *store, const struct store_hold *, int ms);
+void holds_forget(void); /* at the end of the process */
+
+int64_t holds_now_ms(void); /* since 1970, as the ends of holds are counted */

@@ -1,0 +1,222 @@
+/* delivery.c - see delivery.h. */
+#include "policy/delivery.h"
+
+#include "common/clock.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BUCKETS 1024
+
+/* MX records of one answer come one right after the other; a later one is of another answer. */
+#define SAME_ANSWER_MS 5000
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards all below */
+static struct delivery *buckets[BUCKETS];
+static struct delivery *newest, *oldest;
+static size_t ndeliveries;
+
+/* ---- the table ---- */
+
+static struct delivery **bucket_of(const struct peer *p)
+{
+	return &buckets[((uint64_t)p->pid * 31 + p->start) % BUCKETS];
+}
+
+static void unlink_age(struct delivery *d)
+{
+	*(d->newer != NULL ? &d->newer->older : &newest) = d->older;
+	*(d->older != NULL ? &d->older->newer : &oldest) = d->newer;
+}
+
+static void link_newest(struct delivery *d)
+{
+	d->older = newest;
+	d->newer = NULL;
+	*(newest != NULL ? &newest->newer : &oldest) = d;
+	newest = d;
+}
+
+static void clear_dialogue(struct delivery *d)
+{
+	d->remote = (struct ip_address){0};
+	d->command = COMMAND_CONNECT;
+	d->offers_tls = d->offers_auth = d->secure = false;
+	xreplace(&d->sender, NULL);
+	strlist_clear(&d->recipients);
+	d->answered = 0;
+	xreplace(&d->reply, NULL);
+}
+
+static void clear(struct delivery *d)
+{
+	clear_dialogue(d);
+	xreplace(&d->domain, NULL);
+	for (size_t i = 0; i < d->nhosts; i++)
+		free(d->hosts[i].host);
+	free(d->hosts);
+	free(d->addresses);
+	d->hosts = NULL;
+	d->addresses = NULL;
+	d->nhosts = d->ndropped = d->naddresses = 0;
+	d->facts_known = d->stop = false;
+	d->retries = d->size = 0;
+	d->self = SELF_UNKNOWN;
+	d->stage = DELIVERY_NONE;
+}
+
+static void remove_one(struct delivery *d)
+{
+	struct delivery **p = bucket_of(&d->peer);
+
+	while (*p != d)
+		p = &(*p)->next;
+	*p = d->next;
+	unlink_age(d);
+	ndeliveries--;
+	clear(d);
+	free(d);
+}
+
+static void make_room(int64_t now)
+{
+	while (oldest != NULL && (ndeliveries >= LIMIT_DELIVERIES ||
+				     now - oldest->touched_ms > LIMIT_DELIVERY_SECONDS * 1000LL))
+		remove_one(oldest);
+}
+
+struct delivery *delivery_enter(const struct peer *peer)
+{
+	int64_t now = clock_ms();
+	struct delivery *d;
+
+	if (peer->pid == 0)
+		return NULL;
+	pthread_mutex_lock(&lock);
+	for (d = *bucket_of(peer); d != NULL && !peer_same(&d->peer, peer);)
+		d = d->next;
+	if (d != NULL) {
+		unlink_age(d);
+		link_newest(d); /* before room is made: it must not be this one */
+		make_room(now);
+		return d;
+	}
+	make_room(now);
+	d = xcalloc(1, sizeof *d);
+	d->peer = *peer;
+	d->touched_ms = now;
+	d->next = *bucket_of(peer);
+	*bucket_of(peer) = d;
+	link_newest(d);
+	ndeliveries++;
+	return d;
+}
+
+void delivery_leave(struct delivery *d)
+{
+	if (d == NULL)
+		return;
+	d->touched_ms = clock_ms();
+	pthread_mutex_unlock(&lock);
+}
+
+void delivery_forget_all(void)
+{
+	pthread_mutex_lock(&lock);
+	while (oldest != NULL)
+		remove_one(oldest);
+	pthread_mutex_unlock(&lock);
+}
+
+/* ---- its servers ---- */
+
+static struct delivery_host *find_host(const struct delivery *d, const char *host)
+{
+	for (size_t i = 0; i < d->nhosts; i++)
+		if (strcmp(d->hosts[i].host, host) == 0)
+			return &d->hosts[i];
+	return NULL;
+}
+
+bool delivery_mx(struct delivery *d, const char *domain, const char *host, unsigned preference)
+{
+	bool begins = d->stage != DELIVERY_SERVERS || strcmp(d->domain, domain) != 0 ||
+		      find_host(d, host) != NULL || clock_ms() - d->touched_ms > SAME_ANSWER_MS;
+
+	if (begins) {
+		clear(d);
+		d->stage = DELIVERY_SERVERS;
+		d->domain = xstrdup(domain);
+	}
+	if (d->nhosts < LIMIT_MX_SERVERS) {
+		d->hosts = xgrow(d->hosts, d->nhosts, sizeof *d->hosts);
+		d->hosts[d->nhosts++] = (struct delivery_host){xstrdup(host), preference, false};
+	}
+	return begins;
+}
+
+void delivery_drop(struct delivery *d, const char *host)
+{
+	struct delivery_host *h = find_host(d, host);
+
+	if (h != NULL && !h->dropped) {
+		h->dropped = true;
+		d->ndropped++;
+	}
+}
+
+const struct delivery_host *delivery_address(
+    struct delivery *d, const char *owner, const struct ip_address *address)
+{
+	struct delivery_host *h;
+
+	if (d->stage != DELIVERY_SERVERS && d->stage != DELIVERY_ADDRESSES)
+		clear(d); /* a delivery that had no MX records */
+	d->stage = DELIVERY_ADDRESSES;
+	h = find_host(d, owner);
+	if (h != NULL && d->naddresses < LIMIT_DELIVERY_ADDRESSES) {
+		d->addresses = xgrow(d->addresses, d->naddresses, sizeof *d->addresses);
+		d->addresses[d->naddresses++] =
+		    (struct delivery_address){(size_t)(h - d->hosts), *address};
+	}
+	return h;
+}
+
+/* ---- its dialogue ---- */
+
+void delivery_connect(struct delivery *d)
+{
+	clear_dialogue(d);
+	d->stage = DELIVERY_DIALOGUE;
+}
+
+static const char *host_at(const struct delivery *d, const struct ip_address *address)
+{
+	for (size_t i = 0; i < d->naddresses; i++) {
+		const struct ip_address *a = &d->addresses[i].address;
+
+		if (a->family == address->family &&
+		    memcmp(a->bytes, address->bytes, sizeof a->bytes) == 0)
+			return d->hosts[d->addresses[i].host].host;
+	}
+	return NULL;
+}
+
+const char *delivery_remote(struct delivery *d, const struct ip_address *address)
+{
+	d->stage = DELIVERY_DIALOGUE;
+	d->remote = *address;
+	return host_at(d, address);
+}
+
+const char *delivery_host(const struct delivery *d)
+{
+	return d->remote.family != AF_UNSPEC ? host_at(d, &d->remote) : NULL;
+}
+
+void delivery_over(struct delivery *d)
+{
+	clear_dialogue(d);
+	d->stage = DELIVERY_OVER;
+}

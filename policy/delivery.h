@@ -1,0 +1,103 @@
+/* delivery.h - what one smtp(8) process of Postfix is doing: the delivery context.
+ *
+ * Such a process makes one delivery at a time and asks all its maps, so the process is the context
+ * of a question: which next hop, which mail servers, which of them is being tried, how far the
+ * dialogue has come. Where a delivery begins and ends follows from the questions themselves: the
+ * functions below are the only ones that move it on.
+ *
+ * The table is bounded (LIMIT_DELIVERIES): who was not heard of for the longest time goes, and
+ * LIMIT_DELIVERY_SECONDS without a question end a context. What is lost costs a script some
+ * knowledge, never mail. Between delivery_enter() and delivery_leave() the caller holds the lock
+ * of the whole table and must not wait. Thread-safe otherwise. */
+#pragma once
+
+#include "common/limits.h"
+#include "common/list.h"
+#include "common/network.h"
+#include "policy/peer.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The command that the next reply of the server answers. */
+enum command {
+	COMMAND_CONNECT, /* the banner */
+	COMMAND_EHLO,
+	COMMAND_HELO,
+	COMMAND_STARTTLS,
+	COMMAND_AUTH,
+	COMMAND_MAIL,
+	COMMAND_RCPT,
+	COMMAND_DATA,
+	COMMAND_DOT,
+	COMMAND_QUIT,
+};
+
+struct delivery_host {
+	char *host;
+	unsigned preference;
+	bool dropped;
+};
+
+struct delivery_address {
+	size_t host; /* index of it */
+	struct ip_address address;
+};
+
+enum delivery_stage {
+	DELIVERY_NONE,	    /* nothing is known */
+	DELIVERY_SERVERS,   /* its MX records come in */
+	DELIVERY_ADDRESSES, /* ... then their addresses */
+	DELIVERY_DIALOGUE,
+	DELIVERY_OVER,
+};
+
+enum delivery_self { SELF_UNKNOWN, SELF_NOT, SELF_BEST };
+
+struct delivery {
+	enum delivery_stage stage;
+	char *domain; /* whose MX records were seen; NULL: none */
+	struct delivery_host *hosts;
+	size_t nhosts, ndropped;
+	struct delivery_address *addresses;
+	size_t naddresses;
+	bool facts_known, stop; /* stop: GetOverrides() said so */
+	int64_t retries, size;
+	enum delivery_self self; /* is this host the best one that is left? */
+
+	/* the dialogue */
+	struct ip_address remote; /* AF_UNSPEC until EHLO was answered */
+	enum command command;
+	bool offers_tls, offers_auth, secure;
+	char *sender;		   /* NULL: not known */
+	struct strlist recipients; /* in the order of their RCPT commands */
+	size_t answered;	   /* RCPT commands */
+	char *reply;		   /* lines of a reply that is not complete, CR LF between them */
+
+	/* delivery.c only */
+	struct peer peer;
+	int64_t touched_ms;
+	struct delivery *next, *newer, *older;
+};
+
+/* NULL: the peer is not known. */
+struct delivery *delivery_enter(const struct peer *);
+void delivery_leave(struct delivery *); /* NULL is fine */
+void delivery_forget_all(void);		/* at the end of the process */
+
+/* An MX record. True: a new delivery begins with it. The host is added unless it is known. */
+bool delivery_mx(struct delivery *, const char *domain, const char *host, unsigned preference);
+void delivery_drop(struct delivery *, const char *host);
+/* An address record. The host it belongs to; NULL: none of the MX records' (a relay in brackets, a
+ * domain without MX, an alias). */
+const struct delivery_host *delivery_address(
+    struct delivery *, const char *owner, const struct ip_address *);
+/* A connection is going to be made. */
+void delivery_connect(struct delivery *);
+/* The remote address, as Postfix says it after the reply to EHLO. Its host, or NULL. */
+const char *delivery_remote(struct delivery *, const struct ip_address *);
+/* The host that is talked to, as far as that is known; NULL: it is not. */
+const char *delivery_host(const struct delivery *);
+/* The end of a delivery was reported. */
+void delivery_over(struct delivery *);

@@ -1,0 +1,88 @@
+/* own_host.c - see own_host.h. */
+#include "policy/own_host.h"
+
+#include "common/clock.h"
+#include "common/dns/dns_name.h"
+#include "common/list.h"
+
+#include <ifaddrs.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define READ_AGAIN_MS 60000
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards all below */
+static struct ip_address *addresses;
+static size_t naddresses;
+static char host_name[HOST_NAME_MAX + 1];
+static int64_t read_ms;
+
+static void read_interfaces(void)
+{
+	struct ifaddrs *all = NULL;
+
+	if (getifaddrs(&all) != 0)
+		return; /* what was known stays */
+	naddresses = 0;
+	for (const struct ifaddrs *i = all; i != NULL; i = i->ifa_next) {
+		struct ip_address a;
+
+		if (i->ifa_addr == NULL)
+			continue;
+		ip_address_from_sockaddr(&a, i->ifa_addr);
+		if (a.family == AF_UNSPEC)
+			continue;
+		addresses = xgrow(addresses, naddresses, sizeof *addresses);
+		addresses[naddresses++] = a;
+	}
+	freeifaddrs(all);
+}
+
+static void read_again(void)
+{
+	if (read_ms != 0 && clock_ms() - read_ms < READ_AGAIN_MS)
+		return;
+	read_ms = clock_ms();
+	if (gethostname(host_name, sizeof host_name) != 0)
+		host_name[0] = '\0';
+	host_name[sizeof host_name - 1] = '\0';
+	read_interfaces();
+}
+
+static bool same(const struct ip_address *a, const struct ip_address *b)
+{
+	return a->family == b->family && memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
+}
+
+bool own_host_name(const struct config *cfg, const char *name)
+{
+	bool ours;
+
+	for (size_t i = 0; i < cfg->outbound.own_names.n; i++)
+		if (dns_name_same(cfg->outbound.own_names.v[i], name))
+			return true;
+	pthread_mutex_lock(&lock);
+	read_again();
+	ours = host_name[0] != '\0' && dns_name_same(host_name, name);
+	pthread_mutex_unlock(&lock);
+	return ours;
+}
+
+bool own_host_address(const struct config *cfg, const struct ip_address *address)
+{
+	struct ip_address a;
+	bool ours = false;
+
+	for (size_t i = 0; i < cfg->outbound.own_names.n; i++)
+		if (ip_address_parse(&a, cfg->outbound.own_names.v[i]) && same(&a, address))
+			return true;
+	pthread_mutex_lock(&lock);
+	read_again();
+	for (size_t i = 0; i < naddresses && !ours; i++)
+		ours = same(&addresses[i], address);
+	pthread_mutex_unlock(&lock);
+	return ours;
+}

@@ -1,0 +1,13 @@
+/* own_host.h - is this we? Host names and addresses under which other hosts know this one.
+ *
+ * The name of the host, the addresses of its interfaces (read again once a minute), and
+ * outbound.own_names. Thread-safe. */
+#pragma once
+
+#include "common/config.h"
+#include "common/network.h"
+
+#include <stdbool.h>
+
+bool own_host_name(const struct config *, const char *name);
+bool own_host_address(const struct config *, const struct ip_address *);

@@ -1,0 +1,59 @@
+"""Deliveries to a domain with three mail servers, decided by mailhooks-policy: what the tests of
+the outbound side share."""
+
+import shutil
+import subprocess
+
+from rig import machine, milter
+
+CLI = machine.BUILD / "cli/mailhooks"
+DOMAIN = "three.test"
+HOSTS = {"a": "127.0.0.31", "b": "127.0.0.32", "c": "127.0.0.33"}
+ZONES = [line for n, (name, address) in enumerate(HOSTS.items(), 1) for line in (
+    f"mx-host={DOMAIN},{name}.{DOMAIN},{n * 10}", f"host-record={name}.{DOMAIN},{address}")]
+MESSAGE = "From: ann@sender.test\nTo: bob@three.test\nSubject: hi\n\nhello\n"
+
+
+def parameters(policy, *maps):
+    """main.cf for these maps of the service."""
+    named = {"mx": "smtp_dns_reply_filter", "tls": "smtp_tls_policy_maps",
+             "reply": "smtp_reply_filter", "status": "smtp_delivery_status_filter",
+             "ehlo_out": "smtp_discard_ehlo_keyword_address_maps", "generic": "smtp_generic_maps",
+             "transport": "transport_maps"}
+    return {"smtp_randomize_addresses": "no", "smtp_connection_cache_on_demand": "no",
+            **{named[name]: policy.map(name) for name in maps}}
+
+
+def socket_directory():
+    directory = machine.new_directory("sockets")
+    shutil.chown(directory, milter.USER)
+    return directory
+
+
+def three_hosts(sink, dns):
+    """Zones and listeners, as a fixture yields them."""
+    for address in HOSTS.values():
+        sink.listen(address)
+    dns.add(*ZONES)
+    yield sink
+    for address in HOSTS.values():
+        sink.unlisten(address)
+
+
+def store(policy):
+    return f"store=sqlite:{policy.directory}/store.db"
+
+
+def cli(policy, *arguments, options=(), check=True):
+    """`mailhooks ARGUMENTS` with the service's scripts and store; what it printed."""
+    done = subprocess.run(
+        [str(CLI), "-c", str(policy.config), *policy.options((store(policy), *options)),
+         *map(str, arguments)], capture_output=True, text=True, timeout=30)
+    if check:
+        assert done.returncode == 0, done
+        return done.stdout
+    return done
+
+
+def hosts_of(deliveries):
+    return sorted(name for d in deliveries for name, address in HOSTS.items() if d.host == address)

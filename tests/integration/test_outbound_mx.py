@@ -1,0 +1,224 @@
+"""CheckServer() on stock Postfix: one mail server of three is held, mail goes by the others; all of
+them held, mail waits and is delivered afterwards. The map mx, holds, `mailhooks holds`."""
+
+import re
+import time
+
+import pytest
+
+from rig import machine, outbound, postfix
+from rig import policy as policy_module
+from rig.outbound import DOMAIN, HOSTS, MESSAGE
+
+BOB = f"bob@{DOMAIN}"
+
+
+
+@pytest.fixture(scope="module")
+def sockets():
+    """Where the service listens in every test, so that one Postfix serves them all."""
+    return outbound.socket_directory()
+
+
+@pytest.fixture(scope="module")
+def postfix_of_module(world, name_server, sockets):
+    service = policy_module.Policy(sockets)
+    server = postfix.Postfix(world, 2700, parameters=outbound.parameters(service, "mx"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def policy(sockets):
+    service = policy_module.Policy(sockets)
+    yield service
+    assert service.finish() == []
+
+
+@pytest.fixture
+def hosts(sink, dns):
+    """The three mail servers."""
+    yield from outbound.three_hosts(sink, dns)
+
+
+@pytest.fixture
+def server(hosts, postfix_of_module, policy):
+    postfix_of_module.begin_test()
+    yield postfix_of_module
+    postfix_of_module.end_test()
+
+
+def refuse(policy, minutes, *hosts):
+    """The script with the hosts that it refuses from now on."""
+    rules = "".join(f'refused["{host}.{DOMAIN}"] = {minutes}\n' for host in hosts)
+    policy.script("mxserverrules.lua", "local refused = {}\n" + rules + """
+        function CheckServer(domain, mxserver, numRetries, messageSize, defaultResult)
+            print(domain, mxserver, numRetries, messageSize, defaultResult, ConnectionId,
+                  ConnectionName)
+            if refused[mxserver] then return false, refused[mxserver] end
+        end
+    """)
+    if policy.process:
+        policy.reload()
+
+
+def start_refusing(policy, minutes, *hosts, options=()):
+    refuse(policy, minutes, *hosts)
+    policy.start(None, outbound.store(policy), "outbound.minute_ms=1000", "outbound.holds_ms=0",
+                 "log.level=debug", *options)
+
+
+def send(server, recipient=BOB):
+    assert server.send("ann@sender.test", recipient, MESSAGE).ok
+
+
+def test_one_of_three_is_held(server, hosts, policy):
+    """The held server gets no connection, the next one gets the mail; the script is not asked for
+    it while the hold lasts, and the server comes back."""
+    start_refusing(policy, 3, "a")
+    send(server)
+    assert server.wait_delivery(recipient=BOB).host == HOSTS["b"]
+    assert hosts.dialogues_with(HOSTS["a"]) == []
+    policy.wait_log(rf"a\.{DOMAIN} is held until .*: CheckServer\({DOMAIN}, a\.{DOMAIN}, 0, 0\) of "
+                    r"mxserverrules\.lua:\d+ returned false")
+    assert f"{DOMAIN}\tb.{DOMAIN}\t0\t0\ttrue\t0\tdirect" in policy.out()
+    refuse(policy, 3)   # the script has changed its mind, the hold lasts
+    send(server)
+    server.wait_deliveries(2)
+    assert hosts.dialogues_with(HOSTS["a"]) == []
+    assert policy.out().count(f"\ta.{DOMAIN}\t") == 1
+    machine.wait_until(lambda: "nothing is held" in outbound.cli(policy, "holds"), 15, "the end")
+    send(server)
+    server.wait_delivery(host=HOSTS["a"])
+    assert "status=bounced" not in server.log()
+
+
+def test_all_held_waits_and_is_delivered(server, hosts, policy):
+    """Deferred with 4.7.0, also after a restart of the service; delivered after the hold; no
+    bounce (VPOP3 8.8: held in the queue without error)."""
+    start_refusing(policy, 5, "a", "b", "c")
+    send(server)
+    server.wait_log(rf"to=<{BOB}>, .*dsn=4\.7\.0, status=deferred")
+    policy.stop()
+    refuse(policy, 5)
+    policy.start(None, outbound.store(policy), "outbound.minute_ms=1000", "outbound.holds_ms=0")
+    server.flush()
+    machine.wait_until(lambda: server.log().count("dsn=4.7.0, status=deferred") == 2, 10,
+                       "the second try")
+    assert outbound.cli(policy, "holds").count("by CheckServer: ") == 3
+    machine.wait_until(lambda: "nothing is held" in outbound.cli(policy, "holds"), 20, "the end")
+    server.flush()
+    assert server.wait_delivery(recipient=BOB).host == HOSTS["a"]
+    assert "status=bounced" not in server.log() and server.deliveries(host="127.0.0.30") == []
+
+
+def test_refused_without_minutes(server, hosts, policy):
+    """Not held: asked again for the next message."""
+    start_refusing(policy, "0", "a")
+    send(server)
+    assert server.wait_delivery(recipient=BOB).host == HOSTS["b"]
+    refuse(policy, "0")
+    send(server)
+    server.wait_delivery(host=HOSTS["a"])
+    assert "nothing is held" in outbound.cli(policy, "holds")
+
+
+def test_holds_by_hand(server, hosts, policy):
+    """`mailhooks holds`, without any script; address records of a relay too."""
+    policy.start(None, outbound.store(policy), "outbound.holds_ms=0")
+    assert outbound.cli(policy, "holds", "list") == "nothing is held\n"
+    outbound.cli(policy, "holds", "add", "server", f"A.{DOMAIN}", 10, "it is ill\nreally")
+    outbound.cli(policy, "holds", "add", "address", HOSTS["b"], 10)
+    listed = outbound.cli(policy, "holds")
+    assert re.search(rf"^server a\.{DOMAIN} until .* \(\d+ s left\) by root: it is ill\\nreally$",
+                     listed, re.M), listed
+    send(server)
+    assert server.wait_delivery(recipient=BOB).host == HOSTS["c"]
+    outbound.cli(policy, "holds", "release", "server", f"a.{DOMAIN}")
+    send(server)
+    server.wait_delivery(host=HOSTS["a"])
+    assert outbound.cli(policy, "holds", "release", "server", "a.test", check=False).returncode == 1
+    assert outbound.cli(policy, "holds", "release", "host", "a.test", check=False).returncode == 2
+    assert outbound.cli(policy, "holds", "add", "all", "1e9", check=False).returncode == 2
+    outbound.cli(policy, "holds", "add", "all", 10)
+    send(server, "bob@one.test")
+    server.wait_log(r"to=<bob@one\.test>, .*dsn=4\.7\.0, status=deferred")
+
+
+def test_other_records_are_left_alone(server, hosts, policy, dns):
+    """A domain without MX records, an alias, a null MX, a relay in brackets."""
+    dns.add(f"host-record=plain.test,{HOSTS['a']}", "mx-host=alias.test,name.alias.test,10",
+            "cname=name.alias.test,plain.test")
+    start_refusing(policy, 6, "b")
+    for recipient in ("bob@plain.test", "bob@alias.test", "bob@[127.0.0.33]"):
+        send(server, recipient)
+        server.wait_delivery(recipient=recipient)
+    send(server, "bob@null.test")
+    server.wait_log(r"to=<bob@null\.test>, .*status=bounced .*null ?MX")
+    assert "alias.test\tname.alias.test" in policy.out() and "plain.test\tplain" not in policy.out()
+
+
+def backup_zone(first):
+    return [f"mx-host=backup.test,{first}.{DOMAIN},10", "mx-host=backup.test,us.backup.test,20",
+            f"mx-host=backup.test,c.{DOMAIN},30", "host-record=us.backup.test,127.0.0.1"]
+
+
+def test_we_are_the_backup(hosts, make_postfix, policy, dns):
+    """When the better servers are held and the best one left is this host, Postfix must not see it:
+    it would bounce the mail as a loop, or go on to a server that brings it back."""
+    server = make_postfix(milter=None, parameters={
+        **outbound.parameters(policy, "mx"), "smtp_fallback_relay": f"[b.{DOMAIN}]"})
+    dns.add(*backup_zone("a"))
+    start_refusing(policy, 4, "a", options=(f"outbound.fallback_relays=b.{DOMAIN}",))
+    send(server, "bob@backup.test")
+    server.wait_log(r"to=<bob@backup\.test>, .*dsn=4\.7\.0, status=deferred")
+    policy.wait_log("the next one is this host: the mail waits")
+    assert hosts.dialogues_with(HOSTS["b"]) + hosts.dialogues_with(HOSTS["c"]) == []
+    send(server)    # others do use the fallback relay when their servers are held
+    server.wait_delivery(recipient=BOB, host=HOSTS["b"])
+    refuse(policy, 4)
+    machine.wait_until(lambda: "nothing is held" in outbound.cli(policy, "holds"), 15, "the end")
+    server.flush()
+    assert server.wait_delivery(recipient="bob@backup.test").host == HOSTS["a"]
+    assert "status=bounced" not in server.log()
+
+
+def test_postfix_would_bounce(hosts, make_postfix, policy, dns):
+    """The control: what Postfix does when a filter does not think of it."""
+    table = machine.new_directory("table") / "filter"
+    table.write_text(rf"/ MX 10 a\.{DOMAIN}/ ignore")
+    server = make_postfix(milter=None, parameters={"smtp_dns_reply_filter": f"regexp:{table}"})
+    dns.add(*backup_zone("a"))
+    send(server, "bob@backup.test")
+    server.wait_log(r"to=<bob@backup\.test>, .*status=bounced .*loops back to myself")
+
+
+def test_slow_script_and_dead_service(server, hosts, policy):
+    """R18: a script that hangs costs the deadline and the mail goes; without the service mail waits,
+    and nothing is lost."""
+    policy.start(None, outbound.store(policy), "outbound.deadline_ms=500",
+                 "lua.instructions=1000000000000",
+                 mxserverrules=f"function CheckServer(d, mx) while mx == 'a.{DOMAIN}' do end end")
+    begin = time.monotonic()
+    send(server)
+    assert server.wait_delivery(recipient=BOB).host == HOSTS["a"]
+    assert time.monotonic() - begin < 0.5 + 3
+    policy.wait_log("answered by default")
+    assert policy.kill() == -9
+    send(server)
+    server.wait_log(rf"to=<{BOB}>, .*status=deferred")
+    start_refusing(policy, 1)
+    server.flush()
+    server.wait_deliveries(2)
+
+
+def test_over_the_network_nothing_is_decided(hosts, make_postfix, policy):
+    """Without the process at the other end nobody knows which delivery asks: everything is kept,
+    and the log says so."""
+    port = 15025
+    server = make_postfix(milter=None, parameters={
+        "smtp_dns_reply_filter": f"socketmap:inet:127.0.0.1:{port}:mx"})
+    start_refusing(policy, 6, "a", options=(f"socketmap.listen=inet:{port}@127.0.0.1",))
+    send(server)
+    assert server.wait_delivery(recipient=BOB).host == HOSTS["a"]
+    policy.wait_log("served on unix sockets only")

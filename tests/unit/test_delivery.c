@@ -1,0 +1,210 @@
+/* The delivery context: DNS records as keys, who asks, where a delivery begins and ends, and that
+ * the table stays bounded. */
+#include "policy/delivery.h"
+#include "policy/dns_key.h"
+#include "policy/peer.h"
+
+#include "common/limits.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static bool parse(const char *key, struct dns_key *k)
+{
+	return dns_key_parse(key, strlen(key), k);
+}
+
+static void test_records(void **state)
+{
+	struct dns_key k;
+
+	(void)state;
+	assert_true(parse("Example.com. 0 IN MX 10 MX1.Example.com.", &k));
+	assert_int_equal(k.type, DNS_KEY_MX);
+	assert_string_equal(k.owner, "example.com");
+	assert_string_equal(k.value, "mx1.example.com");
+	assert_int_equal(k.preference, 10);
+	assert_true(parse("mx1.example.com. 300 IN A 192.0.2.1", &k));
+	assert_int_equal(k.type, DNS_KEY_ADDRESS);
+	assert_string_equal(k.value, "192.0.2.1");
+	assert_true(parse("mx1.example.com. 300 IN AAAA 2001:0DB8::0001", &k));
+	assert_string_equal(k.value, "2001:db8::1");
+	assert_true(parse("null.test. 0 IN MX 0 .", &k));
+	assert_int_equal(k.type, DNS_KEY_OTHER);
+	assert_true(parse("_smtp._tcp.one.test. 0 IN SRV 1 2 25 mx.one.test.", &k));
+	assert_int_equal(k.type, DNS_KEY_OTHER);
+	assert_true(parse("a.test. 0 IN CNAME b.test.", &k));
+	assert_int_equal(k.type, DNS_KEY_OTHER);
+}
+
+/* R17: names that mean something to a database never reach a script. */
+static void test_hostile_records(void **state)
+{
+	static const char *const keys[] = {
+	    "",
+	    " ",
+	    "example.com.",
+	    "example.com. 0 IN MX 10",
+	    "example.com. 0 IN MX 10 x'or'1'='1.evil.test.",
+	    "example.com. 0 IN MX 10 a b.evil.test.",
+	    "example.com. 0 IN MX 65536 mx.evil.test.",
+	    "example.com. 0 IN MX -1 mx.evil.test.",
+	    "example.com. 0 CH MX 10 mx.evil.test.",
+	    "'; DROP TABLE x; --. 0 IN MX 10 mx.evil.test.",
+	    "mx.evil.test. 0 IN A 192.0.2.1'",
+	    "mx.evil.test. 0 IN A 192.0.2.1 2",
+	    "mx.evil.test. 0 IN A",
+	    ".. 0 IN A 192.0.2.1",
+	};
+	char longest[LIMIT_SOCKETMAP_QUERY_BYTES];
+	struct dns_key k;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+		if (parse(keys[i], &k))
+			fail_msg("\"%s\" is taken for a record", keys[i]);
+	memset(longest, 'a', sizeof longest);
+	assert_false(dns_key_parse(longest, sizeof longest, &k));
+	assert_false(dns_key_parse("a.test. 0 IN A\0 192.0.2.1", 25, &k));
+}
+
+static const struct peer one = {1000, 77};
+
+static void test_begin_and_end(void **state)
+{
+	struct delivery *d = delivery_enter(&one);
+	struct ip_address a, b, c;
+
+	(void)state;
+	assert_true(ip_address_parse(&a, "192.0.2.1") && ip_address_parse(&b, "192.0.2.2") &&
+		    ip_address_parse(&c, "192.0.2.3"));
+	assert_true(delivery_mx(d, "one.test", "mx1.one.test", 10));
+	assert_false(delivery_mx(d, "one.test", "mx2.one.test", 20));
+	delivery_drop(d, "mx1.one.test");
+	delivery_drop(d, "mx1.one.test");
+	delivery_drop(d, "nobody.test");
+	assert_int_equal(d->ndropped, 1);
+	assert_string_equal(delivery_address(d, "mx2.one.test", &b)->host, "mx2.one.test");
+	assert_null(delivery_address(d, "alias.test", &c));
+	assert_null(delivery_host(d));
+	delivery_connect(d);
+	assert_string_equal(delivery_remote(d, &b), "mx2.one.test");
+	assert_string_equal(delivery_host(d), "mx2.one.test");
+	assert_null(delivery_remote(d, &c));
+
+	/* the same domain again, after a dialogue and after none */
+	assert_true(delivery_mx(d, "one.test", "mx2.one.test", 20));
+	assert_int_equal(d->ndropped, 0);
+	assert_true(delivery_mx(d, "one.test", "mx2.one.test", 20));
+	assert_true(delivery_mx(d, "two.test", "mx1.two.test", 10));
+	assert_string_equal(d->domain, "two.test");
+
+	/* a relay in brackets: no MX records, nothing left of the delivery before */
+	delivery_over(d);
+	assert_null(delivery_address(d, "relay.test", &a));
+	assert_null(d->domain);
+	delivery_leave(d);
+	delivery_forget_all();
+}
+
+/* A process id that comes again belongs to another delivery. */
+static void test_peers(void **state)
+{
+	const struct peer again = {1000, 78}, nobody = {0, 0};
+	struct delivery *d;
+
+	(void)state;
+	assert_null(delivery_enter(&nobody));
+	delivery_leave(NULL);
+	d = delivery_enter(&one);
+	delivery_mx(d, "one.test", "mx1.one.test", 10);
+	delivery_leave(d);
+	d = delivery_enter(&again);
+	assert_null(d->domain);
+	delivery_leave(d);
+	d = delivery_enter(&one);
+	assert_string_equal(d->domain, "one.test");
+	delivery_leave(d);
+	delivery_forget_all();
+}
+
+static void test_the_table_is_bounded(void **state)
+{
+	struct delivery *d;
+
+	(void)state;
+	for (int i = 1; i <= LIMIT_DELIVERIES + 10; i++) {
+		const struct peer p = {i, 1};
+		struct delivery *first = delivery_enter(&(struct peer){1, 1});
+
+		if (i == 1)
+			delivery_mx(first, "one.test", "mx1.one.test", 10);
+		delivery_leave(first); /* asked for all the time: it stays */
+		d = delivery_enter(&p);
+		if (i > 1)
+			delivery_mx(d, "many.test", "mx1.many.test", 10);
+		delivery_leave(d);
+	}
+	d = delivery_enter(&(struct peer){1, 1});
+	assert_string_equal(d->domain, "one.test");
+	delivery_leave(d);
+	d = delivery_enter(&(struct peer){2, 1}); /* it was the oldest one */
+	assert_null(d->domain);
+	delivery_leave(d);
+	d = delivery_enter(&(struct peer){LIMIT_DELIVERIES, 1});
+	assert_string_equal(d->domain, "many.test");
+	delivery_leave(d);
+	delivery_forget_all();
+}
+
+static void test_who_is_at_the_socket(void **state)
+{
+	struct peer p, q;
+	int fds[2], status;
+	pid_t child;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	p = peer_of_socket(fds[0]);
+	assert_int_equal(p.pid, getpid());
+	assert_true(p.start > 0);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		int pair[2] = {-1, -1};
+
+		if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0)
+			_exit(1);
+		q = peer_of_socket(pair[0]);
+		_exit(q.pid == getpid() && !peer_same(&p, &q) ? 0 : 1);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	close(fds[0]);
+	close(fds[1]);
+	fds[0] = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(peer_of_socket(fds[0]).pid, 0);
+	close(fds[0]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_records),
+	    cmocka_unit_test(test_hostile_records),
+	    cmocka_unit_test(test_begin_and_end),
+	    cmocka_unit_test(test_peers),
+	    cmocka_unit_test(test_the_table_is_bounded),
+	    cmocka_unit_test(test_who_is_at_the_socket),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
