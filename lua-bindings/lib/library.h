@@ -54,11 +54,11 @@ extern const struct library library_vpop3_message;
 /* Stock functions that ours build on: accounted for before or after, or with other arguments. They
  * are constants of liblua, the same in every state. */
 enum stock_function {
+	STOCK_SELECT,
 	STOCK_SETMETATABLE,
 	STOCK_TONUMBER,
 	STOCK_XPCALL,
 	STOCK_COROUTINE_CLOSE,
-	STOCK_SELECT,
 	STOCK_COROUTINE_CREATE,
 	STOCK_COROUTINE_RESUME,
 	STOCK_STRING_BYTE,

@@ -46,10 +46,6 @@ static const struct library *const libraries[] = {
     &library_mailhooks_return_path,
 };
 
-#define LIBRARIES (sizeof libraries / sizeof *libraries)
-
-/* key of the registry */
-static const char life_key;
 /* Those of older versions of Lua; lua.compat = "5.4" goes without. */
 static const struct library *const old_libraries[] = {
     &library_compat_base,
@@ -61,6 +57,10 @@ static const struct library *const old_libraries[] = {
     &library_bit32,
 };
 
+#define LIBRARIES (sizeof libraries / sizeof *libraries)
+
+/* key of the registry */
+static const char life_key;
 
 /* Between two lives. Not nil: the registry would then move this key out of its array part when it
  * grows, where liblua looks for it unchecked. */
@@ -88,10 +88,6 @@ static void l_add_rows(lua_State *L, const struct library *lib, int stock)
 	}
 }
 
-/* Libraries of the same name become one table. Leaves a table name -> table on the stack. */
-static void l_push_libraries(lua_State *L, int stock)
-{
-	lua_newtable(L);
 static bool is_old(const struct library *lib)
 {
 	for (size_t i = 0; i < sizeof old_libraries / sizeof *old_libraries; i++)
@@ -100,13 +96,17 @@ static bool is_old(const struct library *lib)
 	return false;
 }
 
+/* Libraries of the same name become one table. Leaves a table name -> table on the stack. */
+static void l_push_libraries(lua_State *L, int stock)
+{
+	lua_newtable(L);
 	for (size_t i = 0; i < LIBRARIES; i++) {
+		if (is_old(libraries[i]) && l_compat_mode(L) == COMPAT_54)
+			continue;
 		luaL_getsubtable(L, -1, libraries[i]->name);
 		l_add_rows(L, libraries[i], stock);
 		lua_pop(L, 1);
 	}
-		if (is_old(libraries[i]) && l_compat_mode(L) == COMPAT_54)
-			continue;
 }
 
 /* Arithmetic on strings comes from their stock metatable; scripts cannot get at the metatable. */
