@@ -148,22 +148,6 @@ bool script_files_read(struct script_files *files, const char *directory, char *
 	return true;
 }
 
-bool script_files_rewrite(
-    struct script_files *files, enum compat_mode mode, char *error, size_t size)
-{
-	for (size_t i = 0; i < files->n; i++) {
-		struct script_file *f = &files->v[i];
-		size_t n = f->size;
-		const char *text = compat_text_start(f->text, &n);
-
-		if (!compat_rewrite(text, n, mode, false, &f->compat)) {
-			snprintf(error, size, "script %s: out of memory", f->name);
-			return false;
-		}
-	}
-	return true;
-}
-
 void script_files_free(struct script_files *files)
 {
 	for (size_t i = 0; i < files->n; i++) {

@@ -16,6 +16,11 @@ struct script_files {
 bool script_files_read(struct script_files *, const char *directory, char *error, size_t size);
 /* Scripts for older versions of Lua as Lua 5.4 (compat/). False: out of memory. */
 bool script_files_rewrite(struct script_files *, enum compat_mode, char *error, size_t size);
+/* The i-th old idiom and the name of its file; NULL after the last. */
+const struct compat_notice *script_files_notice(
+    const struct script_files *, size_t i, const char **file);
+/* What is done about them, to the log. */
+void script_files_tell(const struct script_files *);
 void script_files_free(struct script_files *);
 /* By name relative to the directory, ASCII case ignored; the exact spelling wins. */
 const struct script_file *script_files_find(const struct script_files *, const char *name);

@@ -525,16 +525,7 @@ const struct script_file *script_set_file(const struct script_set *set, const ch
 const struct compat_notice *script_set_notice(
     const struct script_set *set, size_t i, const char **file)
 {
-	for (size_t f = 0; f < set->files.n; f++) {
-		const struct compat_notices *notices = &set->files.v[f].compat.notices;
-
-		if (i < notices->n) {
-			*file = set->files.v[f].name;
-			return &notices->v[i];
-		}
-		i -= notices->n;
-	}
-	return NULL;
+	return script_files_notice(&set->files, i, file);
 }
 
 struct script_set *script_set_current(void)
@@ -553,6 +544,8 @@ void script_set_publish(struct script_set *set)
 
 	if (set != NULL)
 		guard_limit_total(set->config->lua.total_bytes);
+		script_files_tell(&set->files);
+	}
 	pthread_mutex_lock(&current_lock);
 	before = current;
 	current = set;
