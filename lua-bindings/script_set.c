@@ -542,7 +542,7 @@ void script_set_publish(struct script_set *set)
 {
 	struct script_set *before;
 
-	if (set != NULL)
+	if (set != NULL) {
 		guard_limit_total(set->config->lua.total_bytes);
 		script_files_tell(&set->files);
 	}
