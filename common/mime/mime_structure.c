@@ -252,6 +252,8 @@ static bool delimiter(struct scan *s, const struct mime_line *line)
 		if (found == FIT_NONE)
 			continue;
 		section = l->section;
+		if (line->eol == 1 || memchr(line->s, '\r', line->n) != NULL)
+			node(s, section)->s.flags |= MIME_BARE_LINE_END;
 		close_sections(s, section, line->offset - s->last_eol, line->offset);
 		s->place = BETWEEN_PARTS;
 		if (found == FIT_CLOSE)

@@ -103,22 +103,27 @@ static enum parameter find_parameter(
 	}
 }
 
+/* Is [from, to) that value, with or without quotes? */
+static bool is_value(const char *s, size_t from, size_t to, const char *value)
+{
+	if (s[from] == '"') {
+		from++;
+		to -= to > from && s[to - 1] == '"';
+	}
+	return to - from == strlen(value) && strncasecmp(s + from, value, to - from) == 0;
+}
+
 bool signing_header_parameter_is(
     const struct signing_bytes *h, const char *parameter, const char *value)
 {
 	size_t n, from, to;
 	const char *type = signing_header_value(h, "Content-Type", &n);
 
-	if (type == NULL || find_parameter(type, n, parameter, &from, &to) != PARAMETER_FOUND)
-		return false;
-	if (type[from] == '"') {
-		from++;
-		to -= to > from && type[to - 1] == '"';
-	}
-	return to - from == strlen(value) && strncasecmp(type + from, value, to - from) == 0;
+	return type != NULL && find_parameter(type, n, parameter, &from, &to) == PARAMETER_FOUND &&
+	       is_value(type, from, to, value);
 }
 
-char *signing_header_new_type(const struct signing_bytes *h, const char *charset)
+char *signing_header_new_type(const struct signing_bytes *h, const char *old, const char *charset)
 {
 	size_t n, from, to;
 	const char *type = signing_header_value(h, "Content-Type", &n);
@@ -127,8 +132,12 @@ char *signing_header_new_type(const struct signing_bytes *h, const char *charset
 		return xasprintf(" text/plain; charset=%s", charset);
 	switch (find_parameter(type, n, "charset", &from, &to)) {
 	case PARAMETER_FOUND:
+		if (!is_value(type, from, to, old))
+			break;
 		return xasprintf("%.*s%s%.*s", (int)from, type, charset, (int)(n - to), type + to);
 	case PARAMETER_NONE:
+		if (*old != '\0')
+			break;
 		while (n > 0 && (isspace((unsigned char)type[n - 1]) || type[n - 1] == ';'))
 			n--;
 		return xasprintf("%.*s; charset=%s", (int)n, type, charset);

@@ -18,8 +18,9 @@ const char *signing_header_value(const struct signing_bytes *, const char *name,
 /* Is the parameter of Content-Type what it is said to be? Cases ignored. */
 bool signing_header_parameter_is(
     const struct signing_bytes *, const char *parameter, const char *value);
-/* The value of Content-Type with another charset, malloc'ed; of text/plain when there is no such
- * field. NULL: it is written in a way that cannot be changed (RFC 2231). */
-char *signing_header_new_type(const struct signing_bytes *, const char *charset);
+/* The value of Content-Type with charset in place of `old`, which was read from it ("" = none),
+ * malloc'ed; of text/plain when there is no such field. NULL: it is written in a way that cannot be
+ * changed (RFC 2231, characters that were cleaned away). */
+char *signing_header_new_type(const struct signing_bytes *, const char *old, const char *charset);
 /* Replace the value of a field, or add it in front. */
 void signing_header_set(struct signing_bytes *, const char *name, const char *value);

@@ -219,7 +219,8 @@ static bool change_header(struct signing *g, const struct signing_part *p, const
 {
 	static const char type[] = "Content-Type", transfer[] = "Content-Transfer-Encoding";
 	const char *word = encoding == SIGNING_BASE64 ? " base64" : " quoted-printable";
-	char *new_type = charset != NULL ? signing_header_new_type(&p->header, charset) : NULL;
+	char *new_type =
+	    charset != NULL ? signing_header_new_type(&p->header, p->s->charset, charset) : NULL;
 	struct signing_bytes header = {NULL, 0, 0};
 	bool done = charset == NULL || new_type != NULL;
 	size_t n;

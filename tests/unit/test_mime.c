@@ -186,7 +186,7 @@ static void test_line_ends(void **state)
 	    {RAW("A: b\n\nx\n"), "1 text/plain bare-line-end\n"},
 	    {RAW("A: b\r\n\r\nx\ry\r\n"), "1 text/plain bare-line-end\n"},
 	    {RAW("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\n\nx\n--b--\n"),
-		"TEXT multipart/mixed\n1 text/plain bare-line-end\n"},
+		"TEXT multipart/mixed bare-line-end\n1 text/plain bare-line-end\n"},
 	    {RAW("Content-Type: multipart/mixed; boundary=b\r\n\r\n\r--b\r\n"),
 		"TEXT multipart/mixed unterminated no-parts bare-line-end\n"},
 	    {RAW("A: b\r\n\r\nx\0y\r\n"), "1 text/plain nul\n"},
@@ -195,6 +195,8 @@ static void test_line_ends(void **state)
 	    {RAW("Content-Type: application/x\r\nContent-Transfer-Encoding: binary\r\n\r\n\0\r\n\n"),
 		"1 application/x\n"},
 	    {RAW("A: b\r\n\r\nx\r"), "1 text/plain bare-line-end\n"},
+	    {RAW("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\n\r\nx\r\n--b--\r\n"),
+		"TEXT multipart/mixed bare-line-end\n1 text/plain\n"},
 	};
 
 	(void)state;
