@@ -16,6 +16,7 @@
 #include "lua-bindings/mail/mail_users.h"
 #include "lua-bindings/script_set_private.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -293,10 +294,18 @@ static bool is_his_alone(struct delivering *all, const struct box *box)
 
 /* ---- the message as a whole ---- */
 
+static bool has_control(const char *s)
+{
+	while (*s != '\0' && !iscntrl((unsigned char)*s))
+		s++;
+	return *s != '\0';
+}
+
 static void set_field(struct mail *m, const char *name, const char *value)
 {
-	const char *why;
-	char *encoded = mime_words_encode(value), *checked = outgoing_header_value(encoded, &why);
+	const char *why = "a control character";
+	char *encoded = mime_words_encode(value);
+	char *checked = !has_control(value) ? outgoing_header_value(encoded, &why) : NULL;
 
 	if (checked == NULL || !verdict_header(m->verdict, HEADER_APPEND, name, 0, checked, &why))
 		log_warn(m->id, "%s: \"%.100s\" left out: %s", name, value, why);

@@ -63,11 +63,15 @@ bool mail_target(
 {
 	const char *why;
 
-	*address = mail_qualified(m, target, recipient);
-	why = outgoing_address(*address);
+	*address = NULL;
+	why = outgoing_address(target); /* a program must not hide behind a domain */
+	if (why == NULL) {
+		*address = mail_qualified(m, target, recipient);
+		why = outgoing_address(*address);
+	}
 	if (why == NULL)
 		return true;
-	log_warn(m->id, "user %s: \"%.200s\" left out: %s", user, *address, why);
+	log_warn(m->id, "user %s: \"%.200s\" left out: %s", user, target, why);
 	free(*address);
 	*address = NULL;
 	return false;
