@@ -8,9 +8,9 @@ from rig import corpus, machine
 SCRIPTS = {
     # looks at all there is, changes nothing
     "ProcessMessage": {"smtpsvr": r'''
-        function ProcessMessage(recipients, from, size, subject, mime, attachments, actions)
+        function ProcessMessage(mailfrom, subject, recipients, actions, mime, size, attachments)
             for i, section in ipairs(mime) do
-                GetMessagePartBody(section.Path)
+                VPOP3.GetMessagePartBody(section.Path)
             end
             print("ProcessMessage")
         end
