@@ -70,6 +70,8 @@ struct runtime *runtime_acquire(struct script_set *set, const struct log_id *id)
 		runtime_free(rt);
 		rt = NULL;
 	}
+	if (rt != NULL)
+		runtime_only_the_set(rt);
 	return rt;
 }
 

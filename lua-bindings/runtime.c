@@ -22,6 +22,7 @@ struct runtime {
 	struct guard guard;
 	size_t memory_bytes; /* cap on top of base */
 	size_t base;	     /* bytes used by the prepared state */
+	bool only_the_set;   /* this life runs nothing but the files of the set */
 	const struct log_id *id;
 	struct message_view *view;
 	const char *script, *hook; /* running now, for messages */
@@ -385,7 +386,7 @@ static void l_prepare_body(lua_State *L, struct gate *g)
 	l_sandbox_prepare(L);
 	lua_newtable(L);
 	l_sandbox_open(L);
-	l_sandbox_close(L);
+	l_sandbox_close(L, true);
 	lua_gc(L, LUA_GCCOLLECT);
 }
 
@@ -402,7 +403,7 @@ static void l_end_body(lua_State *L, struct gate *g)
 {
 	const struct runtime *rt = g->arg;
 
-	l_sandbox_close(L);
+	l_sandbox_close(L, rt->only_the_set && script_set_leaves_libraries(rt->set));
 	lua_pushnil(L);
 	lua_rawsetp(L, LUA_REGISTRYINDEX, &env_key);
 	if (rt->guard.used > rt->base + KEEP_GARBAGE_BYTES)
@@ -443,10 +444,16 @@ void runtime_free(struct runtime *rt)
 	free(rt);
 }
 
+void runtime_only_the_set(struct runtime *rt)
+{
+	rt->only_the_set = true;
+}
+
 bool runtime_begin(struct runtime *rt, const struct log_id *id)
 {
 	struct gate g = {.l_body = l_begin_body};
 
+	rt->only_the_set = false;
 	rt->id = id;
 	rt->script = rt->hook = "(begin)";
 	guard_begin(&rt->guard);

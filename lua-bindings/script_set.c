@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "common/users.h"
 #include "lua-bindings/guard.h"
+#include "lua-bindings/lib/sandbox.h"
 #include "lua-bindings/runtime.h"
 #include "lua-bindings/script_files.h"
 #include "lua-bindings/script_set_private.h"
@@ -31,6 +32,7 @@ struct script_set {
 	int nscripts;
 	bool unrun; /* see script_set_open() */
 	struct smtpsvr_needs needs;
+	bool leaves_libraries;
 	struct runtime_pool *pool;
 	pthread_mutex_t lock;	/* of notices */
 	struct strlist notices; /* keys that script_set_first() has seen */
@@ -371,6 +373,16 @@ static void set_free(struct script_set *set)
 	free(set);
 }
 
+/* A file that was rewritten gets helpers whose own names are not looked at. */
+static bool leave_libraries(const struct script_files *files)
+{
+	for (size_t i = 0; i < files->n; i++)
+		if (files->v[i].compat.text != NULL ||
+		    !compat_leaves_libraries(files->v[i].text, files->v[i].size, sandbox_library))
+			return false;
+	return true;
+}
+
 static struct script_set *load_from(
     struct config *cfg, const char *directory, bool unrun, char *error, size_t size)
 {
@@ -393,6 +405,7 @@ static struct script_set *load_from(
 		return NULL;
 	}
 	set->generation = atomic_fetch_add(&generations, 1) + 1;
+	set->leaves_libraries = leave_libraries(&set->files);
 	needs_from_set(set, &set->needs);
 	return set;
 }
@@ -442,6 +455,11 @@ const char *script_set_path(const struct script_set *set, enum script_id id)
 const struct script *script_set_script(const struct script_set *set, enum script_id id)
 {
 	return &set->scripts[id];
+}
+
+bool script_set_leaves_libraries(const struct script_set *set)
+{
+	return set->leaves_libraries;
 }
 
 const struct smtpsvr_needs *script_set_needs(const struct script_set *set)

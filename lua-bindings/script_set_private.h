@@ -30,6 +30,7 @@ struct script {
 const struct script *script_set_script(const struct script_set *, enum script_id);
 /* Compile a script whose path is not NULL. False: error holds "name:line: what". */
 bool script_set_compile(struct script_set *, enum script_id, char *error, size_t size);
+bool script_set_leaves_libraries(const struct script_set *); /* compat_leaves_libraries() of all */
 const struct smtpsvr_needs *script_set_needs(const struct script_set *);
 
 /* One hook. Arguments and results are "name: type, name: type", "" for none; a type is string,

@@ -12,9 +12,14 @@
 
 #include <lua.h>
 
+#include <stdbool.h>
+
 void l_sandbox_prepare(lua_State *L);
 void l_sandbox_open(lua_State *L); /* environment table on top, stays there */
-void l_sandbox_close(lua_State *L);
+/* untouched: it is certain that this life changed no library's table. */
+void l_sandbox_close(lua_State *L, bool untouched);
+/* Name of the i-th table that holds functions, NULL after the last. */
+const char *sandbox_library(size_t i);
 
 /* Raise when os.setsafety() is in force. function is what the script called, for the message. */
 void l_refuse_in_safety_mode(lua_State *L, const char *function);

@@ -1,0 +1,92 @@
+/* Which source texts certainly leave the library tables alone (R14): only after those are the
+ * tables of one life handed to the next one unseen. */
+#include "lua-bindings/compat/compat.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const char *library(size_t i)
+{
+	static const char *const names[] = {"_G", "string", "math", "VPOP3"};
+
+	return i < sizeof names / sizeof *names ? names[i] : NULL;
+}
+
+static bool leaves(const char *text)
+{
+	return compat_leaves_libraries(text, strlen(text), library);
+}
+
+static void test_reading_and_calling(void **state)
+{
+	static const char *const texts[] = {
+	    "",
+	    "function Start() return string.sub(IPAddress, 1, 4) == '127.' end",
+	    "x = math.pi * 2 y = math.huge",
+	    "local a = string.format'%d' local b = string.rep 'x'",
+	    "if VPOP3.GetSetting('a') == nil then return VPOP3.SetSetting('a', 1) end",
+	    "return string.find == nil",
+	    "-- string = {}\nprint('string.sub = 1') --[[ math = nil ]]",
+	    "t.string = {} t.math.pi = 3 t:string() self.string.sub = f",
+	    "stringx.sub = 1 mystring = math.floor(2)",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		if (!leaves(texts[i]))
+			fail_msg("leaves the libraries alone: %s", texts[i]);
+}
+
+static void test_anything_else(void **state)
+{
+	static const char *const texts[] = {
+	    "string.sub = nil",
+	    "string.sub\n--[[ ]] = nil",
+	    "string . sub = nil",
+	    "string --[[ ]] . --\n sub = nil",
+	    "x, string.sub = 1",
+	    "string.sub, x = 1",
+	    "string['sub'] = 1",
+	    "function string.trim(s) end",
+	    "function --[[ ]] string.trim(s) end",
+	    "local s = string s.sub = nil",
+	    "local string = string",
+	    "string = {}",
+	    "for k, v in pairs(string) do end",
+	    "rawset(string, 'sub', nil)",
+	    "setmetatable(string, {})",
+	    "f{string}",
+	    "_G.string.sub = nil",
+	    "_G['str' .. 'ing'].sub = nil",
+	    "package.loaded.string.sub = nil",
+	    "local s = require 'string'",
+	    "load('string.sub = nil')()",
+	    "getfenv().string.sub = nil",
+	    "_ENV.string.sub = nil",
+	    "return string",
+	    "string.sub.x = 1",
+	    "math.x[1] = 2",
+	    "x = [==[",
+	    "x = 'unfinished",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		if (leaves(texts[i]))
+			fail_msg("may change a library: %s", texts[i]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_reading_and_calling),
+	    cmocka_unit_test(test_anything_else),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
