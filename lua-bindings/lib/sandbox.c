@@ -59,6 +59,11 @@ static const struct library *const old_libraries[] = {
 
 #define LIBRARIES (sizeof libraries / sizeof *libraries)
 
+const char *sandbox_library(size_t i)
+{
+	return i < LIBRARIES ? libraries[i]->name : NULL;
+}
+
 /* key of the registry */
 static const char life_key;
 
@@ -187,7 +192,7 @@ void l_sandbox_open(lua_State *L)
 	l_set_string_methods(L);
 }
 
-void l_sandbox_close(lua_State *L)
+void l_sandbox_close(lua_State *L, bool untouched)
 {
 	if (lua_rawgetp(L, LUA_REGISTRYINDEX, &life_key) != LUA_TNIL) {
 		l_life_get(L, LIFE_UNFINISHED);
@@ -197,7 +202,8 @@ void l_sandbox_close(lua_State *L)
 		file_close_all(l_life(L));
 		lua_pushnil(L);
 		lua_rawsetp(L, LUA_REGISTRYINDEX, &life_key);
-		l_library_tables_close(L);
+		if (!untouched)
+			l_library_tables_close(L);
 	}
 	lua_pop(L, 1);
 	l_no_globals(L);
