@@ -245,9 +245,12 @@ static struct expression parse_simple(struct parser *p)
 		parse_next(p);
 		break;
 	case TOKEN_NUMBER:
+		parse_next(p);
+		break;
 	case TOKEN_NIL:
 	case TOKEN_TRUE:
 	case TOKEN_FALSE:
+		e.what = OPERAND_OTHER;
 		parse_next(p);
 		break;
 	case '{':
@@ -255,6 +258,7 @@ static struct expression parse_simple(struct parser *p)
 		parse_table(p);
 		break;
 	case TOKEN_FUNCTION:
+		e.what = OPERAND_OTHER;
 		parse_next(p);
 		parse_body(p, line, false, false);
 		break;
@@ -314,7 +318,8 @@ static void note_operand(struct parser *p, const struct expression *e, int line)
 
 	if (e->what == OPERAND_DIVISION && !p->lexer.reading.number_text)
 		lex_notice(&p->lexer, line, COMPAT_NUMBER_TEXT, COMPAT_LEFT, "", 0);
-	if (!p->lexer.reading.number_text || e->what == OPERAND_TEXT || e->what == OPERAND_CONCAT)
+	if (!p->lexer.reading.number_text || e->what == OPERAND_TEXT || e->what == OPERAND_OTHER ||
+	    e->what == OPERAND_CONCAT)
 		return;
 	if (!p->numbers_noted)
 		lex_notice(&p->lexer, line, COMPAT_NUMBER_TEXT, COMPAT_REWRITTEN, "", 0);

@@ -172,6 +172,7 @@ struct call {
 enum operand {	       /* what the message about a wrong operand calls it */
 	OPERAND_VALUE, /* nothing */
 	OPERAND_TEXT,  /* a string or an integer: needs no care */
+	OPERAND_OTHER, /* no number and no table: nil, a function */
 	OPERAND_CONCAT,
 	OPERAND_DIVISION, /* or power: a float */
 	OPERAND_LOCAL,

@@ -137,7 +137,7 @@ void scope_write_arg(struct parser *p)
 	bool old = p->lexer.reading.old;
 	char text[80];
 
-	if (p->sets_arg && !old)
+	if (!old && (p->sets_arg || p->lexer.reading.mode != COMPAT_AUTO))
 		return;
 	snprintf(text, sizeof text, " local arg=%s_arg(%s,...)", p->prefix, old ? "nil" : "_ENV");
 	for (size_t i = 0; i < p->nargs; i++) {
