@@ -217,13 +217,24 @@ static void take_tls(struct process *p, struct dialogue *d)
 	xreplace(&d->tls, p->tls);
 }
 
-static struct dialogue *new_dialogue(
-    struct dialogue ***v, size_t *n, const struct maillog_line *line, const char *key)
+/* Most logs have whole seconds: dialogues of one second are told apart by milliseconds, so that
+ * they keep their order. */
+static int64_t order(struct dialogues *g, int64_t time_ms)
+{
+	int64_t second = time_ms - time_ms % 1000;
+
+	if (time_ms == second && g->newest_ms >= second && g->newest_ms < second + 999)
+		time_ms = g->newest_ms + 1;
+	return g->newest_ms = time_ms;
+}
+
+static struct dialogue *new_dialogue(struct dialogues *g, struct dialogue ***v, size_t *n,
+    const struct maillog_line *line, const char *key)
 {
 	struct dialogue *d = dialogues_add(v, n);
 
 	d->key = xstrdup(key);
-	d->time_ms = line->time_ms;
+	d->time_ms = order(g, line->time_ms);
 	d->server = copy(line->server);
 	d->address = copy(line->address);
 	d->connection = copy(line->connection);
@@ -232,13 +243,26 @@ static struct dialogue *new_dialogue(
 	return d;
 }
 
-/* The message that the line names becomes the one of the process. */
-static void turn_to(struct dialogues *g, struct process *p, struct maillog_text queue_id)
+static void begin_delivery(struct dialogues *g, struct process *p, const struct maillog_line *line)
 {
-	if (p->queue_id != NULL && !is(p->queue_id, queue_id))
+	struct message *m;
+
+	p->queue_id = copy(line->queue_id);
+	if (line->mta != MAILLOG_SENDMAIL)
+		return;
+	/* Sendmail does not say that a run begins; one process has a message at a time. */
+	HASH_FIND_STR(g->messages, p->queue_id, m);
+	if (m != NULL)
+		m->deferred = false;
+}
+
+/* The message that the line names becomes the one of the process. */
+static void turn_to(struct dialogues *g, struct process *p, const struct maillog_line *line)
+{
+	if (p->queue_id != NULL && !is(p->queue_id, line->queue_id))
 		end_delivery(g, p);
 	if (p->queue_id == NULL)
-		p->queue_id = copy(queue_id);
+		begin_delivery(g, p, line);
 	for (size_t i = 0; i < p->nlost; i++) {
 		p->v = xgrow(p->v, p->n, sizeof *p->v);
 		p->v[p->n++] = p->lost[i];
@@ -318,11 +342,11 @@ static void on_host(
 	d = find_dialogue(p, &line);
 	if (d != NULL && is_next_try(d, line.recipients)) {
 		end_delivery(g, p);
-		p->queue_id = copy(line.queue_id);
+		begin_delivery(g, p, &line);
 		d = NULL;
 	}
 	if (d == NULL)
-		d = new_dialogue(&p->v, &p->n, &line, key);
+		d = new_dialogue(g, &p->v, &p->n, &line, key);
 	take_tls(p, d);
 	add_outcome(d, &line);
 	p->loud = true;
@@ -367,13 +391,13 @@ static void on_delivery(
 	p->touched_ms = now_ms;
 	p->log_ms = line->time_ms;
 	if (line->queue_id.n == 0) {
-		struct dialogue *d = new_dialogue(&p->lost, &p->nlost, line, key);
+		struct dialogue *d = new_dialogue(g, &p->lost, &p->nlost, line, key);
 
 		add_outcome(d, line);
 		p->loud = true;
 		return;
 	}
-	turn_to(g, p, line->queue_id);
+	turn_to(g, p, line);
 	on_host(g, p, line, key);
 	if (line->kind == MAILLOG_RECIPIENT)
 		on_recipient(g, p, line);

@@ -34,7 +34,7 @@ struct dialogues {
 	struct dialogues_listener listener;
 	struct message *messages;
 	struct process *processes;
-	int64_t lines;
+	int64_t lines, newest_ms; /* read; time of the newest dialogue */
 };
 
 struct message *dialogues_message(struct dialogues *, const char *queue_id);

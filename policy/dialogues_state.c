@@ -84,6 +84,7 @@ void dialogues_save(const struct dialogues *g, FILE *out)
 		put_number(out, m->run_ms);
 		put_number(out, m->deferred);
 	}
+	put_number(out, g->newest_ms);
 	put_number(out, HASH_COUNT(g->processes));
 	for (const struct process *p = g->processes; p != NULL; p = p->hh.next)
 		put_process(out, p);
@@ -253,6 +254,7 @@ bool dialogues_load(struct dialogues *g, const char *saved, size_t n, int64_t no
 	get_version(&r);
 	for (size_t left = get_count(&r); left > 0 && r.well; left--)
 		get_message(&r, g);
+	g->newest_ms = get_number(&r);
 	for (size_t left = get_count(&r); left > 0 && r.well; left--)
 		get_process(&r, g, now_ms);
 	get_version(&r);

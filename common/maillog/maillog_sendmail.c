@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define SHORT_BYTES 160 /* Sendmail shortens texts above some 200 bytes */
+
 /* Sendmail ends host names from the DNS with a dot. */
 static void drop_dot(struct maillog_text *name)
 {
@@ -78,6 +80,18 @@ static bool recipients(struct maillog_text *t, struct maillog_text *list)
 	return text_word(t, ", ");
 }
 
+/* Sendmail shortens long texts in their middle, each by itself. */
+static bool repeats(struct maillog_text said, struct maillog_text reply)
+{
+	size_t ends = SHORT_BYTES / 4;
+
+	if (said.n == reply.n && memcmp(said.s, reply.s, said.n) == 0)
+		return true;
+	return said.n >= SHORT_BYTES && reply.n >= SHORT_BYTES &&
+	       memcmp(said.s, reply.s, ends) == 0 &&
+	       memcmp(said.s + said.n - ends, reply.s + reply.n - ends, ends) == 0;
+}
+
 /* What is left is "reply=R, stat=S" or "stat=S". A deferral repeats R in S, which finds the comma
  * between them whatever R contains; a bounce has no remote text in S, so there it is the last. */
 static void split(struct maillog_text rest, struct maillog_text *reply, struct maillog_text *stat)
@@ -96,8 +110,7 @@ static void split(struct maillog_text rest, struct maillog_text *reply, struct m
 		r.n = (size_t)(part.s + part.n - r.s);
 		*reply = r;
 		*stat = rest;
-		if (text_word(&said, "Deferred: ") && said.n == r.n &&
-		    memcmp(said.s, r.s, r.n) == 0)
+		if (text_word(&said, "Deferred: ") && repeats(said, r))
 			return;
 	}
 }
