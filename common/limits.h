@@ -134,6 +134,8 @@
 #define LIMIT_EXPANSION_DEPTH 20       /* aliases of aliases; Postfix's virtual_alias maps: 1000 */
 #define LIMIT_PASSWD_BYTES (64u << 10) /* of one account; getpwnam_r() wants the memory */
 
+#define LIMIT_RETURN_PATH_DOMAINS 20 /* of one message that ServerDetails() is asked for */
+
 /* MIME */
 #define LIMIT_MIME_SECTIONS 1000 /* of one message; the longest digests have some hundred */
 #define LIMIT_MIME_DEPTH 32	 /* sections inside each other; ten bounces of bounces make 20 */

@@ -13,6 +13,7 @@ static const struct mail_stage *const stages[] = {
     &mail_redirect,
     &mail_delivery,
     &mail_signature,
+    &mail_return_path,
     &mail_facts,
 };
 

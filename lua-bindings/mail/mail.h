@@ -65,6 +65,7 @@ bool mail_is_remote(const struct mail *, const char *recipient); /* ASCII case i
 void mail_script_failed(struct mail *);
 
 extern const struct mail_stage mail_facts;
+extern const struct mail_stage mail_return_path;
 extern const struct mail_stage mail_signature;
 extern const struct mail_stage mail_redirect;
 extern const struct mail_stage mail_delivery;

@@ -2,6 +2,7 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/list.h"
+#include "common/return_path.h"
 #include "lua-bindings/mail/mail.h"
 #include "lua-bindings/script_set_private.h"
 #include "lua-bindings/smtpsvr/smtpsvr_private.h"
@@ -151,14 +152,29 @@ void smtpsvr_mail(struct smtpsvr *s, char **argv, const char *auth_user, struct 
 
 /* ---- RCPT ---- */
 
+/* A bounce from outside to an address that we did not sign, when batv.bounces says so. */
+static const char *refuse_bounce(const struct smtpsvr *s, const char *recipient)
+{
+	if (message_sender(s->message)->address[0] != '\0' || s->globals.local_client ||
+	    s->local_submission || s->auth_user[0] != '\0')
+		return NULL;
+	return return_path_refuses(s->config, recipient);
+}
+
 static void decide_recipient(
     struct smtpsvr *s, const struct envelope_address *a, bool remote, struct verdict *v)
 {
 	char *parameters = NULL;
 	struct hook_reply h;
+	const char *why;
 
 	if (a->too_long) {
 		verdict_refuse_text(v, 501, "5.1.3", "Recipient address too long");
+		return;
+	}
+	why = refuse_bounce(s, a->address);
+	if (why != NULL) {
+		verdict_refuse_text(v, 550, "5.7.1", why);
 		return;
 	}
 	if (hook_rcpt(s, a, &h, &parameters, v)) {

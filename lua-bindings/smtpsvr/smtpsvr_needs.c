@@ -103,6 +103,8 @@ static void from_config(const struct config *c, struct smtpsvr_needs *n)
 	if (c->rbl.zones.n > 0)
 		n->connect_reply = n->mail_reply = n->rcpt = n->header_changes =
 		    n->recipient_changes = true;
+	if (c->batv.bounces != BATV_BOUNCES_ACCEPT && c->batv.key_file[0] != '\0')
+		n->mail = n->rcpt_reply = true;
 	for (size_t i = 0; i < c->nservices; i++) {
 		const struct service_config *s = &c->services[i];
 
