@@ -45,6 +45,7 @@ struct table {
 struct row {
 	char *texts[COLUMNS]; /* NULL for NULL and for numbers */
 	int64_t time, delay;
+	sqlite3_int64 id;
 };
 
 struct cursor {
@@ -54,7 +55,6 @@ struct cursor {
 	struct store_cursor at;
 	struct row rows[LIMIT_STORE_PAGE];
 	size_t n, next;
-	sqlite3_int64 number;
 };
 
 /* ---- a page ---- */
@@ -102,6 +102,18 @@ static char *code_of(const char *result)
 	return xstrdup(code);
 }
 
+/* The same attempt has the same number in every scan: SQLite looks for both sides of an OR by
+ * themselves and tells by it what it has seen. FNV-1a of its key; keys are our own, so that nobody
+ * chooses two of the same number. */
+static sqlite3_int64 number_of(const char *event)
+{
+	uint64_t hash = 14695981039346656037u;
+
+	for (; *event != '\0'; event++)
+		hash = (hash ^ (unsigned char)*event) * 1099511628211u;
+	return (sqlite3_int64)(hash >> 1);
+}
+
 static bool keep(const struct store_attempt *a, void *arg)
 {
 	struct cursor *c = arg;
@@ -125,6 +137,7 @@ static bool keep(const struct store_attempt *a, void *arg)
 		},
 	    .time = a->time_ms,
 	    .delay = a->delay_ms,
+	    .id = number_of(a->event),
 	};
 	return c->n < LIMIT_STORE_PAGE;
 }
@@ -346,7 +359,6 @@ static int next(sqlite3_vtab_cursor *base)
 {
 	struct cursor *c = (struct cursor *)base;
 
-	c->number++;
 	return ++c->next < c->n ? SQLITE_OK : fetch(c);
 }
 
@@ -373,7 +385,9 @@ static int column(sqlite3_vtab_cursor *base, sqlite3_context *ctx, int n)
 
 static int rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *id)
 {
-	*id = ((struct cursor *)base)->number;
+	const struct cursor *c = (struct cursor *)base;
+
+	*id = c->rows[c->next].id;
 	return SQLITE_OK;
 }
 

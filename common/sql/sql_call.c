@@ -250,6 +250,8 @@ static bool convert_arguments(struct sql_tree *t, struct sql_node *call)
 			return false;
 		if (*letter != 'a' && !sql_convert(t, n, sql_letter_type(*letter), concat))
 			return false;
+		if (concat && n->kind == NODE_CAST && n->child->type == SQL_BOOL)
+			n->operand = true; /* it is written as in an answer */
 		if (letter[1] != '*')
 			letter++;
 	}

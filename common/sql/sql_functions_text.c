@@ -273,7 +273,8 @@ static void f_concat(sqlite3_context *ctx, int n, sqlite3_value **v, const struc
 struct matcher {
 	struct text text, pattern;
 	char escape; /* 0: none */
-	bool fold;
+	bool fold,
+	    broken; /* broken: the escape at the end of the pattern had something to escape */
 };
 
 static char lower(char c)
@@ -282,7 +283,7 @@ static char lower(char c)
 }
 
 /* The pattern's piece at p matches the text at i: *size bytes of it. False also for '%'. */
-static bool one(const struct matcher *m, size_t p, size_t i, size_t *piece, size_t *size)
+static bool one(struct matcher *m, size_t p, size_t i, size_t *piece, size_t *size)
 {
 	char c = m->pattern.s[p];
 
@@ -290,6 +291,10 @@ static bool one(const struct matcher *m, size_t p, size_t i, size_t *piece, size
 	*size = 1;
 	if (c == m->escape && m->escape != '\0') {
 		*piece = 2;
+		if (p + 1 == m->pattern.n) {
+			m->broken = m->broken || i < m->text.n;
+			return false;
+		}
 		c = m->pattern.s[p + 1];
 	} else if (c == '%') {
 		return false;
@@ -302,7 +307,7 @@ static bool one(const struct matcher *m, size_t p, size_t i, size_t *piece, size
 }
 
 /* The last '%' is the only one that is ever taken back, so the cost is text times pattern. */
-static bool matches(const struct matcher *m)
+static bool matches(struct matcher *m)
 {
 	size_t p = 0, i = 0, piece, size, back_p = 0, back_i = 0;
 	bool back = false;
@@ -329,18 +334,10 @@ static bool matches(const struct matcher *m)
 	}
 }
 
-/* An escape character that escapes nothing would be read beyond. */
-static bool whole_escapes(const struct matcher *m)
-{
-	for (size_t p = 0; p < m->pattern.n; p++)
-		if (m->escape != '\0' && m->pattern.s[p] == m->escape && ++p == m->pattern.n)
-			return false;
-	return true;
-}
-
 static void like(sqlite3_context *ctx, int n, sqlite3_value **v, bool fold)
 {
-	struct matcher m = {text_of(v[0]), text_of(v[1]), '\\', fold};
+	struct matcher m = {text_of(v[0]), text_of(v[1]), '\\', fold, false};
+	bool matched;
 
 	if (n > 2) {
 		struct text escape = text_of(v[2]);
@@ -353,10 +350,11 @@ static void like(sqlite3_context *ctx, int n, sqlite3_value **v, bool fold)
 	}
 	if (too_long(ctx, m.pattern.n, LIMIT_SQL_PATTERN_BYTES))
 		return;
-	if (!whole_escapes(&m))
+	matched = matches(&m);
+	if (m.broken)
 		sql_fail(ctx, "a pattern of LIKE ends with its escape character");
 	else
-		sqlite3_result_int(ctx, matches(&m));
+		sqlite3_result_int(ctx, matched);
 }
 
 static void f_like(sqlite3_context *ctx, int n, sqlite3_value **v, const struct sql_tree *tree)

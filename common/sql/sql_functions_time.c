@@ -145,8 +145,11 @@ static void f_span_field(sqlite3_context *ctx, int n, sqlite3_value **v, const s
 	double value = 0;
 
 	(void)n, (void)t;
-	if (span_of(ctx, v[1], &span))
-		field(ctx, sql_span_field(&span, sql_argument(v[0]), &value), v[0], value);
+	if (span_of(ctx, v[1], &span)) {
+		bool known = sql_span_field(&span, sql_argument(v[0]), &value);
+
+		field(ctx, known, v[0], value);
+	}
 }
 
 static void f_from_epoch(sqlite3_context *ctx, int n, sqlite3_value **v, const struct sql_tree *t)

@@ -60,7 +60,8 @@ struct sql_node *sql_cast(struct sql_parser *p, struct sql_node *node, size_t at
 	cast = sql_node(p, NODE_CAST, at);
 	cast->child = node;
 	cast->type = type->type;
-	cast->name = node->name != NULL && node->kind != NODE_CONST ? node->name : type->short_name;
+	cast->weak = node->name == NULL || node->weak;
+	cast->name = cast->weak ? type->short_name : node->name;
 	return cast;
 }
 
@@ -93,6 +94,7 @@ static struct sql_node *typed_literal(struct sql_parser *p)
 	node->child = literal(p, begin->at, text, SQL_UNKNOWN, NULL);
 	node->type = type->type;
 	node->name = type->short_name;
+	node->weak = true;
 	return node;
 }
 
@@ -104,6 +106,7 @@ static struct sql_node *case_of(struct sql_parser *p)
 	struct sql_node **last = &node->child;
 
 	node->name = "case";
+	node->weak = true;
 	if (!sql_is_word(p, "when")) {
 		node->operand = true;
 		*last = sql_expression(p);
@@ -128,9 +131,10 @@ static struct sql_node *case_of(struct sql_parser *p)
 		*last = sql_expression(p);
 		if (*last == NULL)
 			return NULL;
-		if ((*last)->name != NULL &&
-		    ((*last)->kind == NODE_COLUMN || (*last)->kind == NODE_CALL))
+		if ((*last)->name != NULL && !(*last)->weak) {
 			node->name = (*last)->name;
+			node->weak = false;
+		}
 	}
 	return sql_want_word(p, "end") ? node : NULL;
 }
@@ -272,7 +276,7 @@ static struct sql_node *constant(struct sql_parser *p)
 
 	if (strcmp(t->text, "null") == 0)
 		return literal(p, t->at, NULL, SQL_UNKNOWN, NULL);
-	return literal(p, t->at, t->text, SQL_BOOL, "bool");
+	return literal(p, t->at, t->text, SQL_BOOL, NULL);
 }
 
 static const struct {

@@ -60,7 +60,8 @@ struct sql_node {
 	struct sql_node *child, *next;
 	struct sql_query *query;
 	struct sql_node *filter; /* of an aggregate */
-	bool negate, distinct, operand, otherwise;
+	bool negate, distinct, otherwise;
+	bool operand; /* of CASE: it has one. Of a cast: a boolean as "t", not "true" */
 	/* when resolved */
 	bool resolved;
 	const struct sql_signature *signature;
@@ -68,6 +69,7 @@ struct sql_node {
 	size_t column;
 	int64_t value;	  /* of a constant point in time, number or boolean */
 	const char *name; /* what PostgreSQL would call it as a column; NULL: nothing of its own */
+	bool weak;	  /* the name gives way to one of something around it */
 };
 
 struct sql_item {	       /* of the list after SELECT */

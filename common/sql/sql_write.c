@@ -180,6 +180,8 @@ static void cast(struct writer *w, const struct sql_node *node)
 {
 	const char *how = conversion(node->child->type, node->type);
 
+	if (node->operand)
+		how = "CASE $1 WHEN 1 THEN 't' WHEN 0 THEN 'f' END";
 	if (how == NULL)
 		value(w, node->child);
 	else
@@ -228,7 +230,8 @@ static void folded(struct writer *w, const struct sql_node *node, bool fold)
 static void compare(struct writer *w, const struct sql_node *node, const char *operator)
 {
 	const struct sql_node *a = node->child, *b = a->next;
-	bool fold = folds(a) || folds(b);
+	bool fold = (folds(a) || folds(b)) && operator[0] != '>' && strcmp(operator, "<") != 0 &&
+		    strcmp(operator, "<=") != 0;
 
 	put(w, "(");
 	folded(w, a, fold);
