@@ -109,10 +109,9 @@ static bool look_up_sender(struct signature *s)
 
 	if (*m->auth_user == '\0' || users_are_off(users))
 		return true;
-	if (strchr(m->auth_user, '@') == NULL)
-		name = xstrdup(m->auth_user);
-	else if (users_find(users, m->auth_user, &name) != USERS_YES)
-		return true;
+	/* "ann", an address of hers, or "ann@realm" */
+	if (users_find(users, m->auth_user, &name) != USERS_YES)
+		name = xstrndup(m->auth_user, strcspn(m->auth_user, "@"));
 	(void)users_settings(users, name, &s->settings,
 	    left < LIMIT_SIGNING_SETTINGS_MS ? (int)left : LIMIT_SIGNING_SETTINGS_MS);
 	free(name);

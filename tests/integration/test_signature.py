@@ -218,3 +218,73 @@ def test_big_message(mta, milter):
     got = mta.wait_delivery(timeout=40)
     assert encoded_attachment(got.data) == encoded_attachment(message)
     assert PLAIN in parts(got)[0][1].replace("\r\n", "\n")
+
+
+USERS = '''
+user1:
+    Name = Ann "A&B" Müller
+    Phone = +49 30 1234
+user2:
+    Name = Bob
+    Signature = off
+'''
+
+
+def example(name, *changes):
+    """The text of an example script; changes are (old, new) pairs."""
+    text = (machine.TOP / "contrib/scripts" / name).read_text()
+    for old, new in changes:
+        assert text.count(old) == 1, f"{name} has {text.count(old)} times {old!r}"
+        text = text.replace(old, new)
+    return text
+
+
+ALTERNATIVE = ("Subject: s\nContent-Type: multipart/alternative; boundary=b\n\n--b\n\nx\n--b\n"
+               "Content-Type: text/html\n\n<body>x</body>\n--b--\n")
+
+
+def texts_of(delivery):
+    return [text.replace("\r\n", "\n") for _, text in parts(delivery)]
+
+
+def test_example_by_attributes(mta, milter):
+    """contrib/scripts/signature.lua: each user's own, by his settings."""
+    users = milter.directory / "users"
+    users.write_text(USERS)
+    milter.start(None, f"users.source=file:{users}", f"local_domains={mta.hostname}",
+                 signature=example("signature.lua"))
+    me = f"ann@{mta.hostname}"
+
+    def send(recipient, login):
+        with mta.client() as c:
+            if login:
+                assert c.auth_plain(*mta.login).code == 235
+            assert c.send(me, recipient, ALTERNATIVE).code == 250
+        return texts_of(mta.wait_delivery(recipient=recipient))
+
+    plain, html = send("bob@two.test", login=True)
+    assert plain == 'x\n-- \nAnn "A&B" Müller\nExample Ltd, +49 30 1234'
+    assert "<b>Ann &quot;A&amp;B&quot; M&#252;ller</b><br>" in html and html.endswith("</body>")
+    assert send(f"eve@{mta.hostname}", login=True) == [
+        'x\n-- \nAnn "A&B" Müller', "<body>x</body>"]
+    assert send("al@two.test", login=False) == ["x", "<body>x</body>"]
+    # who has it switched off is not asked for
+    users.write_text(USERS.replace("user1", "user3").replace("user2", "user1"))
+    milter.reload()
+    assert send("ed@two.test", login=True) == ["x", "<body>x</body>"]
+
+
+def test_example_disclaimer(mta, milter):
+    """contrib/scripts/disclaimer.lua, named signature.lua."""
+    milter.start(None, signature=example("disclaimer.lua", ("lists.example.com", "two.test")))
+
+    def send(sender, subject, recipient):
+        message = ALTERNATIVE.replace("Subject: s", f"Subject: {subject}")
+        assert mta.send(sender, recipient, message).code == 250
+        return texts_of(mta.wait_delivery(recipient=recipient))
+
+    plain, html = send("ann@one.test", "hi", "a@two.test")
+    assert plain.startswith("x\n_______________\nThis message") and plain.endswith("· example.com")
+    assert html.startswith("<body>x\n<hr>\n<p style=") and html.endswith("</p>\n</body>")
+    assert send("ann@two.test", "hi", "b@two.test") == ["x", "<body>x</body>"]
+    assert send("ann@one.test", "Re: hi", "c@two.test") == ["x", "<body>x</body>"]
