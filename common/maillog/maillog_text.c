@@ -107,14 +107,14 @@ bool text_is_address(struct maillog_text t)
 
 bool text_host(struct maillog_text *t, struct maillog_text *server, struct maillog_text *address)
 {
-	struct maillog_text rest = *t, inside;
-	size_t n = text_name_bytes(rest);
+	struct maillog_text rest = *t, inside, name;
 
-	*server = (struct maillog_text){rest.s, n};
-	skip(&rest, n);
-	if (n == 0 || !text_word(&rest, "[") || !text_until(&rest, "]", &inside) ||
+	name = (struct maillog_text){rest.s, text_name_bytes(rest)};
+	skip(&rest, name.n);
+	if (name.n == 0 || !text_word(&rest, "[") || !text_until(&rest, "]", &inside) ||
 	    !text_is_address(inside))
 		return false;
+	*server = name;
 	*address = inside;
 	*t = rest;
 	return true;
