@@ -129,7 +129,7 @@ void store_shared_report(const char *url, enum store_answer answer)
 		return;
 	if (now)
 		log_error(NULL,
-		    "store: no answer from %s: scripts find no settings until it is back",
+		    "store: no answer from %s: scripts go on without it until it is back",
 		    place(url));
 	else
 		log_info(NULL, "store: answers again from %s", place(url));

@@ -37,12 +37,16 @@ static const struct library *const libraries[] = {
     &library_os_vpop3,
     &library_vpop3_bytes,
     &library_vpop3_settings,
+    &library_vpop3_sql,
     &library_vpop3_users,
     &library_vpop3net_dns,
     &library_vpop3net_http,
     &library_vpop3net_whois,
     &library_vpop3_message,
     &library_mailhooks,
+    &library_mailhooks_rates,
+    &library_mailhooks_sql,
+    &library_mailhooks_store,
     &library_mailhooks_return_path,
 };
 
