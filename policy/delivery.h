@@ -31,6 +31,7 @@ enum command {
 	COMMAND_RCPT,
 	COMMAND_DATA,
 	COMMAND_DOT,
+	COMMAND_RSET,
 	COMMAND_QUIT,
 };
 
@@ -99,5 +100,19 @@ void delivery_connect(struct delivery *);
 const char *delivery_remote(struct delivery *, const struct ip_address *);
 /* The host that is talked to, as far as that is known; NULL: it is not. */
 const char *delivery_host(const struct delivery *);
+/* ---- replies (dialogue.c) ---- */
+
+/* One line of a reply. True: it was the last one; d->reply has all of them. */
+bool delivery_reply_line(struct delivery *, const char *line, size_t n);
+/* Which command does a complete reply with this code answer? Inferred: Postfix tells replies only.
+ */
+enum command delivery_answered(const struct delivery *, int code);
+/* The command as a client writes it, as far as it is known: "RCPT TO:<a@b>", malloc'ed. */
+char *delivery_command_text(const struct delivery *, enum command);
+/* The reply to this command was passed on with this code. d->reply is empty then. */
+void delivery_went_on(struct delivery *, enum command, int code);
+/* An address on its way into a MAIL or RCPT command (smtp_generic_maps). */
+void delivery_envelope(struct delivery *, const char *address);
+
 /* The end of a delivery was reported. */
 void delivery_over(struct delivery *);

@@ -4,6 +4,8 @@
 #include "common/list.h"
 #include "policy/ehlo_in.h"
 #include "policy/map_mx.h"
+#include "policy/map_reply.h"
+#include "policy/map_tls.h"
 #include "policy/srs_map.h"
 
 #include <stdlib.h>
@@ -17,8 +19,13 @@ static const struct map {
 	struct map_answer (*late)(const struct map_query *, int number);
 } maps[] = {
     {"ehlo_in", ehlo_in_answer, false, NULL},
+    {"ehlo_out", map_ehlo_out_answer, false, NULL},
+    {"generic", map_generic_answer, false, NULL},
     {"mx", map_mx_answer, true, NULL},
+    {"reply", map_reply_answer, false, NULL},
     {"srs", srs_map_answer, false, NULL},
+    {"status", map_status_answer, false, NULL},
+    {"tls", map_tls_answer, false, map_tls_late},
 };
 
 /* The map and the number behind its name; NULL: there is no such map. */

@@ -1,0 +1,194 @@
+/* map_reply.c - see map_reply.h. */
+#include "policy/map_reply.h"
+
+#include "common/list.h"
+#include "common/reply.h"
+#include "lua-bindings/mxout.h"
+#include "policy/delivery.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LINE_BYTES 500 /* RFC 5321 4.5.3.1.5: a reply line has 512 with its CR LF */
+
+static struct map_answer not_found(void)
+{
+	return (struct map_answer){SOCKETMAP_NOTFOUND, NULL};
+}
+
+/* ---- the line ---- */
+
+static bool refuses(int code)
+{
+	return code / 100 == 4 || code / 100 == 5;
+}
+
+static char *join(const struct reply *r)
+{
+	char *out = xasprintf("%d%s%s", r->code, r->xcode[0] != '\0' ? " " : "", r->xcode);
+
+	for (int i = 0; i < r->nlines; i++) {
+		char *longer = xasprintf("%s %s", out, r->lines[i]);
+
+		free(out);
+		out = longer;
+	}
+	if (strlen(out) > LINE_BYTES)
+		out[LINE_BYTES] = '\0';
+	return out;
+}
+
+char *map_reply_line(int code, const char *reply, const char *wanted, bool any, const char **why)
+{
+	struct reply r;
+	char *out = NULL;
+
+	*why = NULL;
+	if (strcmp(reply, wanted) == 0)
+		return NULL;
+	if (reply_parse(&r, wanted, strlen(wanted), NULL) != REPLY_OK) {
+		*why = "it does not begin with a reply code";
+		return NULL;
+	}
+	if ((refuses(code) && refuses(r.code)) || any)
+		out = join(&r);
+	else
+		*why = "only 4xx and 5xx may become each other: anything else loses or doubles "
+		       "mail; see outbound.any_reply";
+	reply_free(&r);
+	return out;
+}
+
+/* ---- replies ---- */
+
+struct heard { /* a complete reply, taken out of the delivery */
+	char *reply, *command, *server, *domain;
+	char address[INET6_ADDRSTRLEN];
+	enum command answers;
+	int code;
+};
+
+static int code_of(const char *line)
+{
+	return (line[0] - '0') * 100 + (line[1] - '0') * 10 + (line[2] - '0');
+}
+
+/* False: the reply goes on. */
+static bool hear(const struct map_query *q, struct heard *h)
+{
+	struct delivery *d = delivery_enter(&q->peer);
+	bool complete = delivery_reply_line(d, q->key, q->key_n);
+	const char *host;
+
+	*h = (struct heard){0};
+	if (complete) {
+		host = delivery_host(d);
+		h->code = code_of(q->key);
+		h->reply = xstrdup(d->reply);
+		h->answers = delivery_answered(d, h->code);
+		h->command = delivery_command_text(d, h->answers);
+		h->server = host != NULL ? xstrdup(host) : NULL;
+		h->domain = d->domain != NULL ? xstrdup(d->domain) : NULL;
+		ip_address_text(&d->remote, h->address, sizeof h->address);
+		/* at once: a script that is late must not leave half a state behind */
+		delivery_went_on(d, h->answers, h->code);
+	}
+	delivery_leave(d);
+	return complete;
+}
+
+static void forget(struct heard *h)
+{
+	free(h->reply);
+	free(h->command);
+	free(h->server);
+	free(h->domain);
+}
+
+/* Once per script and reason, and each change that takes effect. */
+static void complain(const struct map_query *q, const char *why)
+{
+	char *text = xasprintf("ReturnCodeHandler: a result is not passed on: %s", why);
+
+	maps_notice(q, text);
+	free(text);
+}
+
+static char *ask(const struct map_query *q, int number, const struct heard *h)
+{
+	const struct mxout_connection c = {.server = h->server,
+	    .domain = h->domain,
+	    .address = h->address,
+	    .id = number,
+	    .name = maps_connection_name(number)};
+	bool any = script_set_config(q->set)->outbound.any_reply;
+	const char *why = NULL;
+	char *wanted = NULL, *line = NULL;
+
+	if (mxout_return_code(q->set, &c, h->command, h->reply, q->id, q->deadline_ms, &wanted) ==
+	    MXOUT_DECIDED)
+		line = map_reply_line(h->code, h->reply, wanted, any, &why);
+	if (why != NULL)
+		complain(q, why);
+	if (line != NULL)
+		log_info(q->id,
+		    "ReturnCodeHandler: %s%s%s: the reply \"%.200s\" becomes \"%.200s\"",
+		    h->server != NULL ? h->server : h->address, h->server != NULL ? ", " : " ",
+		    h->command, h->reply, line);
+	free(wanted);
+	return line;
+}
+
+/* The code that was passed on decides what Postfix does next. */
+static void correct(const struct map_query *q, const struct heard *h, const char *line)
+{
+	struct delivery *d;
+
+	if (code_of(line) == h->code)
+		return;
+	d = delivery_enter(&q->peer);
+	if (d->stage == DELIVERY_DIALOGUE && d->reply == NULL && h->answers != COMMAND_RCPT)
+		delivery_went_on(d, h->answers, code_of(line));
+	delivery_leave(d);
+}
+
+struct map_answer map_reply_answer(const struct map_query *q, int number)
+{
+	enum script_id script = number == 0 ? SCRIPT_MXOUT : SCRIPT_RELAYOUT;
+	struct heard h;
+	char *line = NULL;
+
+	if (!script_set_has_hook(q->set, script, "ReturnCodeHandler") || !maps_need_peer(q) ||
+	    memchr(q->key, '\0', q->key_n) != NULL || !hear(q, &h))
+		return not_found();
+	line = ask(q, number, &h);
+	if (line != NULL)
+		correct(q, &h, line);
+	forget(&h);
+	return line != NULL ? (struct map_answer){SOCKETMAP_OK, line} : not_found();
+}
+
+/* ---- listeners ---- */
+
+struct map_answer map_status_answer(const struct map_query *q, int number)
+{
+	struct delivery *d = delivery_enter(&q->peer);
+
+	(void)number;
+	if (d != NULL)
+		delivery_over(d);
+	delivery_leave(d);
+	return not_found();
+}
+
+struct map_answer map_generic_answer(const struct map_query *q, int number)
+{
+	struct delivery *d = delivery_enter(&q->peer);
+
+	(void)number;
+	if (d != NULL && q->key_n <= LIMIT_ADDRESS_BYTES && strlen(q->key) == q->key_n)
+		delivery_envelope(d, q->key);
+	delivery_leave(d);
+	return not_found();
+}

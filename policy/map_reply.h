@@ -1,0 +1,18 @@
+/* map_reply.h - the maps that see the dialogue: `reply` (smtp_reply_filter), `status`
+ * (smtp_delivery_status_filter) and `generic` (smtp_generic_maps).
+ *
+ * reply: Postfix asks for each line; ReturnCodeHandler() is called once for a whole reply, when its
+ * last line comes, and may change that line: its code is the one that counts. The answer keeps the
+ * separator behind the code and never has a line break (both would hang the delivery). status and
+ * generic only listen: they change nothing. Thread-safe. */
+#pragma once
+
+#include "policy/maps.h"
+
+struct map_answer map_reply_answer(const struct map_query *, int number);
+struct map_answer map_status_answer(const struct map_query *, int number);
+struct map_answer map_generic_answer(const struct map_query *, int number);
+
+/* What to answer for the last line of a reply with this code, when a script wants another reply;
+ * malloc'ed. NULL: it cannot be; *why says why, or is NULL when it is the same. Pure. */
+char *map_reply_line(int code, const char *reply, const char *wanted, bool any, const char **why);

@@ -1,0 +1,249 @@
+/* Replies of remote servers: put together from lines, given to ReturnCodeHandler() once, and what
+ * of its result may be passed on. */
+#include "policy/delivery.h"
+#include "policy/map_reply.h"
+#include "tests/unit/script_rig.h"
+
+#include "common/clock.h"
+#include "common/list.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct script_rig rig;
+static char logged[8192];
+static const struct peer peer = {4711, 1};
+
+static void hear(enum log_level level, const char *line, void *arg)
+{
+	(void)level, (void)arg;
+	snprintf(logged + strlen(logged), sizeof logged - strlen(logged), "%s\n", line);
+}
+
+static struct script_set *start(const char *mxout, const char *setting)
+{
+	char error[500] = "";
+	struct script_set *set;
+
+	script_rig_open(&rig, (const char *const[]){setting, NULL});
+	logged[0] = '\0';
+	log_capture(hear, NULL);
+	script_rig_write(&rig, "mxout.lua", mxout);
+	set = script_set_load(rig.config, error, sizeof error);
+	assert_string_equal(error, "");
+	return set;
+}
+
+static void stop(struct script_set *set)
+{
+	script_set_unref(set);
+	delivery_forget_all();
+	log_capture(NULL, NULL);
+	script_rig_close(&rig);
+}
+
+/* "" = not found; to be freed. */
+static char *tell(struct script_set *set, const char *name, const char *key)
+{
+	struct map_query q = {set, name, key, strlen(key), clock_ms() + 10000, NULL, peer};
+	size_t n;
+	char *reply = maps_answer(&q, &n), *text = strchr(reply, ':') + 1, *out;
+
+	reply[n - 1] = '\0';
+	out = xstrdup(strncmp(text, "OK ", 3) == 0	  ? text + 3
+		      : strncmp(text, "NOTFOUND", 8) == 0 ? ""
+							  : text);
+	free(reply);
+	return out;
+}
+
+static void expect(struct script_set *set, const char *name, const char *key, const char *wanted)
+{
+	char *got = tell(set, name, key);
+
+	if (strcmp(got, wanted) != 0)
+		fail_msg(
+		    "%s \"%s\" gives \"%s\", not \"%s\"; log:\n%s", name, key, got, wanted, logged);
+	free(got);
+}
+
+static void test_which_changes_are_passed_on(void **state)
+{
+	static const struct {
+		int code;
+		const char *reply, *wanted;
+		bool any;
+		const char *line; /* NULL: refused, "": the same */
+	} rows[] = {
+	    {450, "450 4.2.1 x", "550 5.1.1 no such user", false, "550 5.1.1 no such user"},
+	    {550, "550 5.7.1 x", "451 later", false, "451 4.3.0 later"},
+	    {450, "450 4.2.1 x", "550", false, "550 5.7.1 "},
+	    {450, "450 x", "550 4.2.1 x", false, "550 5.7.1 x"}, /* a class of its own */
+	    {450, "450 x", "450 x", false, ""},
+	    {450, "450-a\r\n450 b", "550-5.1.1 one\r\n550 5.1.1 two", false, "550 5.1.1 one two"},
+	    {450, "450 x", "550 5.1.1 a\n550 b\r", false, "550 5.1.1 a b"},
+	    {450, "450 x", "250 2.0.0 fine", false, NULL},
+	    {250, "250 ok", "450 4.0.0 no", false, NULL},
+	    {250, "250 ok", "250 better", false, NULL},
+	    {354, "354 go", "354 on", false, NULL},
+	    {220, "220 x", "421 4.0.0 no", false, NULL},
+	    {450, "450 x", "no", false, NULL},
+	    {450, "450 x", "99 no", false, NULL},
+	    {450, "450 x", "1000 no", false, NULL},
+	    {450, "450 x", "250 2.0.0 fine", true, "250 2.0.0 fine"},
+	    {250, "250 ok", "450 4.0.0 no", true, "450 4.0.0 no"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		const char *why;
+		char *line =
+		    map_reply_line(rows[i].code, rows[i].reply, rows[i].wanted, rows[i].any, &why);
+		const char *got = line != NULL ? line : why == NULL ? "" : NULL;
+
+		if ((got == NULL) != (rows[i].line == NULL) ||
+		    (got != NULL && strcmp(got, rows[i].line) != 0))
+			fail_msg("%s for %s gives %s", rows[i].wanted, rows[i].reply,
+			    got != NULL ? got : why);
+		free(line);
+	}
+}
+
+/* R10: whatever a script returns, an answer has no line break and is short. */
+static void test_no_line_breaks(void **state)
+{
+	char wanted[2000], *line;
+	const char *why;
+
+	(void)state;
+	memset(wanted, 'x', sizeof wanted - 1);
+	wanted[sizeof wanted - 1] = '\0';
+	memcpy(wanted, "550 5.1.1 ", 10);
+	for (size_t i = 20; i < 300; i += 7)
+		wanted[i] = i % 2 ? '\r' : '\n';
+	line = map_reply_line(450, "450 x", wanted, false, &why);
+	if (line != NULL) {
+		assert_null(strpbrk(line, "\r\n"));
+		assert_true(strlen(line) <= 510);
+	}
+	free(line);
+	line = map_reply_line(450, "450 x", "550 5.1.1 a\r\r\nb\x01\x7f", false, &why);
+	assert_true(line == NULL || strpbrk(line, "\r\n\x01") == NULL);
+	free(line);
+}
+
+#define NOTE                                                                                          \
+	"function ReturnCodeHandler(command, full, last, where)\n"                                    \
+	"  print(command .. '|' .. full:gsub('\\r\\n', '/') .. '|' .. last .. '|' .. where.server)\n" \
+	"end\n"
+
+static char *printed(void)
+{
+	char *path = xasprintf("%s/LUA.OUT", rig.directory), *text = xcalloc(1, 65536);
+	FILE *f = fopen(path, "r");
+
+	if (f != NULL) {
+		text[fread(text, 1, 65535, f)] = '\0';
+		fclose(f);
+	}
+	free(path);
+	return text;
+}
+
+static void test_a_whole_dialogue(void **state)
+{
+	static const char *const lines[][2] = {
+	    {"mx", "one.test. 0 IN MX 10 mx1.one.test."},
+	    {"mx", "mx1.one.test. 0 IN A 192.0.2.1"},
+	    {"reply", "220 banner"},
+	    {"reply", "250-mx1"},
+	    {"reply", "250-STARTTLS"},
+	    {"reply", "250 DSN"},
+	    {"ehlo_out", "192.0.2.1"},
+	    {"reply", "220 2.0.0 go"},
+	    {"reply", "250-mx1"},
+	    {"reply", "250-AUTH PLAIN"},
+	    {"reply", "250 DSN"},
+	    {"reply", "235 2.7.0 in"},
+	    {"generic", "ann@sender.test"},
+	    {"generic", "bob@one.test"},
+	    {"generic", "joe@one.test"},
+	    {"reply", "250 2.1.0 ok"},
+	    {"reply", "250 2.1.5 ok"},
+	    {"reply", "450-4.2.1 a"},
+	    {"reply", "450 4.2.1 b"},
+	    {"reply", "354 go"},
+	    {"reply", "250 2.0.0 kept"},
+	    {"status", "2.0.0 250 2.0.0 kept"},
+	    {"mx", "two.test. 0 IN MX 10 mx1.two.test."},
+	    {"mx", "mx1.two.test. 0 IN A 192.0.2.2"},
+	    {"reply", "554 5.7.1 no"},
+	};
+	static const char wanted[] =
+	    "CONNECT|220 banner|220 banner|\n"
+	    "EHLO|250-mx1/250-STARTTLS/250 DSN|250 DSN|\n"
+	    "STARTTLS|220 2.0.0 go|220 2.0.0 go|mx1.one.test\n"
+	    "EHLO|250-mx1/250-AUTH PLAIN/250 DSN|250 DSN|mx1.one.test\n"
+	    "AUTH|235 2.7.0 in|235 2.7.0 in|mx1.one.test\n"
+	    "MAIL FROM:<ann@sender.test>|250 2.1.0 ok|250 2.1.0 "
+	    "ok|mx1.one.test\n"
+	    "RCPT TO:<bob@one.test>|250 2.1.5 ok|250 2.1.5 ok|mx1.one.test\n"
+	    "RCPT TO:<joe@one.test>|450-4.2.1 a/450 4.2.1 b|450 4.2.1 "
+	    "b|mx1.one.test\n"
+	    "DATA|354 go|354 go|mx1.one.test\n"
+	    ".|250 2.0.0 kept|250 2.0.0 kept|mx1.one.test\n"
+	    "CONNECT|554 5.7.1 no|554 5.7.1 no|\n";
+	struct script_set *set = start(NOTE, "outbound.any_reply=false");
+	char *said;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+		expect(set, lines[i][0], lines[i][1], "");
+	said = printed();
+	assert_string_equal(said, wanted);
+	free(said);
+	stop(set);
+}
+
+static void test_changes_in_a_dialogue(void **state)
+{
+	struct script_set *set =
+	    start("function ReturnCodeHandler(c, full)\n"
+		  "  if full:find('no such') then return '550 5.1.1 gone' end\n"
+		  "  if full:find('ok') then return '450 4.0.0 x' end\n"
+		  "end\n",
+		"outbound.any_reply=false");
+
+	(void)state;
+	expect(set, "reply", "220 hello", "");
+	expect(set, "reply", "450-4.2.1 no such", "");
+	expect(set, "reply", "450 4.2.1 user", "550 5.1.1 gone");
+	expect(set, "reply", "250 ok", "");
+	assert_non_null(strstr(logged, "only 4xx and 5xx may become each other"));
+	assert_non_null(strstr(logged, "becomes \"550 5.1.1 gone\""));
+	/* what is no reply at all */
+	expect(set, "reply", "", "");
+	expect(set, "reply", "hello", "");
+	expect(set, "reply", "45", "");
+	expect(set, "reply", "450", "");
+	stop(set);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_which_changes_are_passed_on),
+	    cmocka_unit_test(test_no_line_breaks),
+	    cmocka_unit_test(test_a_whole_dialogue),
+	    cmocka_unit_test(test_changes_in_a_dialogue),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
