@@ -15,6 +15,7 @@ from rig import machine, milter as milter_module, policy as policy_module, postf
 POSTSRSD = "/usr/sbin/postsrsd"
 STRANGER = "192.0.2.7"
 M4 = machine.TOP / "contrib/sendmail-return-path.m4"
+EXAMPLE = machine.TOP / "contrib/scripts/return-path.lua"
 MESSAGE = "From: <ann@ours>\nTo: <bob@one.test>\nSubject: hi\n there\n\nhello\n"
 REMOTE, FOREIGN = "bob@one.test", "eve@two.test"
 
@@ -275,6 +276,15 @@ def test_what_it_may_return(mta, start):
         assert sent(mta, local(mta, name)).startswith(expected), name
     mta.settle()
     assert not mta.deliveries(host="127.0.0.22")
+
+
+def test_the_example(mta, start):
+    start({"mxout": EXAMPLE.read_text().replace('"example.com"', f'"{mta.hostname}"')})
+    assert sent(mta, local(mta, "news")) == f"bounces+bob=one.test@{mta.hostname}"
+    assert sent(mta, local(mta)) == local(mta)
+    assert sent(mta, FOREIGN).startswith("SRS0=")
+    if mta.name == "postfix":
+        assert sent(mta, local(mta), message="Auto-Submitted: auto-replied\n" + MESSAGE) == ""
 
 
 def test_null_senders(mta, start, milter):
