@@ -88,10 +88,8 @@ void parse_body(struct parser *p, int line, bool method, bool write_self)
 {
 	struct function f = {.outer = p->function, .depth = p->function->depth + 1, .line = line};
 	size_t mark = scope_enter(p);
-	int chain = p->concat_line;
 
 	p->function = &f;
-	p->concat_line = 0;
 	if (method)
 		declare_self(p);
 	parse_parameters(p, write_self ? "self" : NULL);
@@ -99,7 +97,6 @@ void parse_body(struct parser *p, int line, bool method, bool write_self)
 	parse_want(p, TOKEN_ENDWORD);
 	scope_end_function(p);
 	scope_leave(p, mark);
-	p->concat_line = chain;
 	p->function = f.outer;
 }
 

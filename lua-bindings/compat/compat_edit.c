@@ -34,7 +34,7 @@ static bool keep_text(struct edits *edits, const char *text, size_t n)
 	return true;
 }
 
-void edits_add(
+size_t edits_add(
     struct edits *edits, enum edit_kind kind, size_t at, size_t removes, const char *text)
 {
 	void *v = edits->v;
@@ -42,15 +42,15 @@ void edits_add(
 
 	if (!edits_grow(&v, edits->n, &edits->cap, sizeof *edits->v)) {
 		edits->no_memory = true;
-		return;
+		return 0;
 	}
 	edits->v = v;
 	if (!keep_text(edits, text, n)) {
 		edits->no_memory = true;
-		return;
+		return 0;
 	}
-	edits->v[edits->n] = (struct edit){at, removes, edits->pool_n - n, n, edits->n, kind};
-	edits->n++;
+	edits->v[edits->n] = (struct edit){at, removes, edits->pool_n - n, n, edits->n, 0, kind};
+	return ++edits->n;
 }
 
 void edits_free(struct edits *edits)

@@ -2,10 +2,12 @@
  * one would call it. */
 #include "lua-bindings/compat/compat_private.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define UNARY_PRIORITY 12
+#define SHORT_STRING 40 /* bytes; longer keys have no name in messages */
+#define INDEX_MOST 255	/* that is part of an instruction */
 
 /* ---- tables ---- */
 
@@ -177,6 +179,25 @@ static void parse_dot(struct parser *p, struct expression *e, int before)
 		call_note_field(p, &library, &e->name, before);
 }
 
+/* Can it stand in a message within quotes? */
+static bool is_plain(const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (s[i] < ' ' || s[i] > '~' || s[i] == '"' || s[i] == '\'' || s[i] == '\\')
+			return false;
+	return true;
+}
+
+static bool is_small(const struct parser *p, const struct token *t)
+{
+	char digits[8] = "";
+
+	if (t->end - t->at >= sizeof digits)
+		return false;
+	memcpy(digits, p->lexer.s + t->at, t->end - t->at);
+	return strtol(digits, NULL, 0) <= INDEX_MOST;
+}
+
 /* As liblua: a short string is a name; so is a small integer, in its way. */
 static void parse_index(struct parser *p, struct expression *e)
 {
@@ -187,12 +208,13 @@ static void parse_index(struct parser *p, struct expression *e)
 	parse_expression(p);
 	e->what = OPERAND_UNKNOWN_FIELD;
 	if (p->last_end == key.end && key.kind == TOKEN_STRING && p->lexer.s[key.at] != '[' &&
-	    key.end - key.at <= 42 && memchr(p->lexer.s + key.at, '\\', key.end - key.at) == NULL) {
+	    key.end - key.at <= SHORT_STRING + 2 &&
+	    is_plain(p->lexer.s + key.at + 1, key.end - key.at - 2)) {
 		e->what = OPERAND_FIELD;
 		e->name = key;
 		e->name.at++;
 		e->name.end--;
-	} else if (p->last_end == key.end && key.kind == TOKEN_INTEGER && key.end - key.at < 3) {
+	} else if (p->last_end == key.end && key.kind == TOKEN_INTEGER && is_small(p, &key)) {
 		e->what = OPERAND_INTEGER_FIELD;
 	}
 	parse_want(p, ']');
@@ -301,51 +323,48 @@ static void note_operator(struct parser *p, int kind)
 		p->lexer.found.newer = p->lexer.found.newer_numbers = true;
 }
 
-/* The operand e of a concatenation in a script that writes numbers in the old way. */
-static void note_operand(struct parser *p, const struct expression *e, int line)
-{
-	static const char *const words[] = {
-	    [OPERAND_LOCAL] = "local '",
-	    [OPERAND_UPVALUE] = "upvalue '",
-	    [OPERAND_GLOBAL] = "global '",
-	    [OPERAND_FIELD] = "field '",
-	    [OPERAND_UNKNOWN_FIELD] = "field '",
-	    [OPERAND_INTEGER_FIELD] = "field '",
-	};
-	const char *name = p->lexer.s + e->name.at;
-	int n = (int)(e->name.end - e->name.at);
-	char text[400] = ")";
+static struct expression parse_operators(struct parser *p, int limit);
 
-	if (e->what == OPERAND_DIVISION && !p->lexer.reading.number_text)
-		lex_notice(&p->lexer, line, COMPAT_NUMBER_TEXT, COMPAT_LEFT, "", 0);
-	if (!p->lexer.reading.number_text || e->what == OPERAND_TEXT || e->what == OPERAND_OTHER ||
-	    e->what == OPERAND_CONCAT)
-		return;
-	if (!p->numbers_noted)
-		lex_notice(&p->lexer, line, COMPAT_NUMBER_TEXT, COMPAT_REWRITTEN, "", 0);
-	p->numbers_noted = true;
-	if (e->what == OPERAND_UNKNOWN_FIELD || e->what == OPERAND_INTEGER_FIELD) {
-		name = "?";
-		n = 1;
+/* The .. that is now, behind its left operand, and what follows. A chain of them is one instruction
+ * of Lua, whose line is that of the last one. outer: the chain around; NULL: this one goes on. */
+static void parse_concat(
+    struct parser *p, const struct expression *left, int priority, const struct chain *outer)
+{
+	struct expression right;
+
+	if (outer != NULL)
+		p->chain.last = 0;
+	p->chain.line = p->now.line;
+	parse_next(p);
+	concat_note(p, left);
+	p->in_chain = true;
+	right = parse_operators(p, priority);
+	concat_note(p, &right);
+	if (outer != NULL) {
+		concat_end(p);
+		p->chain = *outer;
 	}
-	edits_add(&p->lexer.edits, EDIT_OPEN, e->at, 0, parse_helper(p, "_text("));
-	if (p->names_operands && (size_t)e->what < sizeof words / sizeof *words &&
-	    words[e->what] != NULL && n < 300)
-		snprintf(text, sizeof text, ",\"%s%.*s'\",%d)", words[e->what], n, name, line);
-	edits_add(&p->lexer.edits, EDIT_CLOSE, e->end, 0, text);
+}
+
+static void parse_right(struct parser *p, int priority)
+{
+	parse_next(p);
+	parse_operators(p, priority);
 }
 
 static struct expression parse_operators(struct parser *p, int limit)
 {
-	struct expression e = {.at = p->now.at, .what = OPERAND_VALUE}, right_side;
-	int left, right, kind = p->now.kind, chain = p->concat_line;
+	struct expression e = {.at = p->now.at, .what = OPERAND_VALUE};
+	int left, right, kind = p->now.kind;
+	struct chain outer = p->chain;
+	bool inside = p->in_chain;
 
 	if (!parse_enter(p))
 		return e;
+	p->in_chain = false;
 	if (is_unary(kind)) {
 		note_operator(p, kind == '~' ? kind : 0);
 		parse_next(p);
-		p->concat_line = 0;
 		parse_operators(p, UNARY_PRIORITY);
 		e.end = p->last_end;
 	} else {
@@ -353,36 +372,24 @@ static struct expression parse_operators(struct parser *p, int limit)
 	}
 	priorities(kind = p->now.kind, &left, &right);
 	while (left > limit && !p->lexer.failed) {
-		int line = kind == TOKEN_CONCAT && chain > 0 ? chain : p->now.line;
-
 		note_operator(p, kind);
-		parse_next(p);
 		if (kind == TOKEN_CONCAT)
-			note_operand(p, &e, line);
-		p->concat_line = kind == TOKEN_CONCAT ? line : 0;
-		right_side = parse_operators(p, right);
-		if (kind == TOKEN_CONCAT)
-			note_operand(p, &right_side, line);
+			parse_concat(p, &e, right, inside ? NULL : &outer);
+		else
+			parse_right(p, right);
 		e.what = kind == TOKEN_CONCAT	      ? OPERAND_CONCAT
 			 : kind == '/' || kind == '^' ? OPERAND_DIVISION
 						      : OPERAND_VALUE;
 		e.end = p->last_end;
 		priorities(kind = p->now.kind, &left, &right);
 	}
-	p->concat_line = chain;
 	parse_leave(p);
 	return e;
 }
 
 struct expression parse_expression(struct parser *p)
 {
-	int chain = p->concat_line;
-	struct expression e;
-
-	p->concat_line = 0;
-	e = parse_operators(p, 0);
-	p->concat_line = chain;
-	return e;
+	return parse_operators(p, 0);
 }
 
 struct expression parse_expressions(struct parser *p, int *n)

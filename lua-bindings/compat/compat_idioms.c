@@ -52,8 +52,9 @@ static const struct compat_idiom_info idioms[COMPAT_IDIOMS] = {
 	"the character after % is taken as it is, as in Lua 5.0", BEFORE_52},
     [COMPAT_FORMAT_FRACTION] = {"format-fraction",
 	"`string.format(\"%d\", 3.5)`, also `%i %u %c %o %x`", "5.3",
-	"error: number has no integer representation; `%u`: invalid conversion",
-	"The fraction is cut off; `%u` is known.", "the fraction is cut off", ALL_OLD},
+	"error: number has no integer representation; `%u` of -1 has 20 digits",
+	"The fraction is cut off; `%u` of a negative number is one of 32 bits.",
+	"the fraction is cut off", ALL_OLD},
     [COMPAT_FRACTION] = {"fraction", "`string.sub(s, 1, #s / 2)` and other fractions for integers",
 	"5.3", "error: number has no integer representation",
 	"The fraction is cut off, in the functions of `string` and `table`, `math.random`, `unpack` "

@@ -23,6 +23,7 @@ struct edit {
 	size_t at, removes; /* bytes of the original text */
 	size_t text, n;	    /* what comes instead, in edits.pool */
 	size_t order;
+	size_t before; /* for compat_concat.c: another edit, counted from 1 */
 	enum edit_kind kind;
 };
 
@@ -34,7 +35,8 @@ struct edits {
 	bool no_memory;
 };
 
-void edits_add(struct edits *, enum edit_kind, size_t at, size_t removes, const char *text);
+/* Gives the number of edits there are now, 0 when out of memory. */
+size_t edits_add(struct edits *, enum edit_kind, size_t at, size_t removes, const char *text);
 void edits_free(struct edits *);
 /* The text with all edits between head and tail, malloc'ed and NUL-terminated; NULL: no memory. */
 char *edits_apply(
@@ -192,6 +194,11 @@ struct expression {
 	struct token name; /* of OPERAND_LOCAL ... OPERAND_FIELD; of a call what is called */
 };
 
+struct chain {	     /* a .. b .. c */
+	size_t last; /* edit of it that wants its line, counted from 1; 0: none */
+	int line;    /* of the last .. so far */
+};
+
 struct parser {
 	struct lexer lexer;
 	struct token now, ahead;
@@ -200,7 +207,8 @@ struct parser {
 	int last_kind, last_line;
 	int depth;
 	size_t steps;	     /* work of looking names up */
-	int concat_line;     /* of the leftmost .. of the chain around, 0 */
+	struct chain chain;  /* of .. around, if in_chain */
+	bool in_chain;	     /* an operand of it begins */
 	size_t statement_at; /* where what is assigned to begins */
 	struct function *function;
 	struct names names;
@@ -241,6 +249,10 @@ void parse_body(struct parser *, int line, bool method, bool write_self);
 struct expression parse_expression(struct parser *);
 struct expression parse_expressions(struct parser *, int *n); /* gives the first one */
 struct expression parse_suffixed(struct parser *);
+
+/* compat_concat.c */
+void concat_note(struct parser *, const struct expression *operand);
+void concat_end(struct parser *); /* of p->chain */
 
 /* compat_scope.c */
 enum operand scope_find(struct parser *, const struct token *);

@@ -276,31 +276,31 @@ static void test_numbers(void **state)
 	    {COMPAT_50, "s = 10/2 .. ''", "s = compat_text(10/2) .. ''", "1 number-text"},
 	    {COMPAT_52, "s = 'a' .. 'b' .. 5", SAME, ""},
 	    {COMPAT_52, "s = a .. b",
-		"s = compat_text(a,\"global 'a'\",1) .. compat_text(b,\"global 'b'\",1)",
+		"s = compat_text(a,\"global 'a'\",         1) .. compat_text(b,\"global 'b'\",         1)",
 		"1 number-text"},
 	    {COMPAT_52, "s = 1 + 2 * x .. -y .. f(x)",
 		"s = compat_text(1 + 2 * x) .. compat_text(-y) .. compat_text(f(x))",
 		"1 number-text"},
 	    {COMPAT_52, "local a s = a.b .. a['c'] .. a[i] .. (a) .. (a .. 1)",
-		"local a s = compat_text(a.b,\"field 'b'\",1) .. compat_text(a['c'],\"field 'c'\",1) "
-		".. compat_text(a[i],\"field '?'\",1) .. compat_text((a),\"local 'a'\",1) .. "
-		"compat_text((compat_text(a,\"local 'a'\",1) .. 1))",
+		"local a s = compat_text(a.b,\"field 'b'\",         1) .. compat_text(a['c'],\"field 'c'\",         1) "
+		".. compat_text(a[i],\"field '?'\",         1) .. compat_text((a),\"local 'a'\",         1) .. "
+		"compat_text((compat_text(a,\"local 'a'\",         1) .. 1))",
 		"1 number-text"},
 	    {COMPAT_52, "local u function f() return u ..\n\nu end",
-		"local u function f() return compat_text(u,\"upvalue 'u'\",1) ..\n\n"
-		"compat_text(u,\"upvalue 'u'\",1) end",
+		"local u function f() return compat_text(u,\"upvalue 'u'\",         1) ..\n\n"
+		"compat_text(u,\"upvalue 'u'\",         1) end",
 		"1 number-text"},
 	    {COMPAT_52, "s = a .. 1 == b .. 2 and x",
-		"s = compat_text(a,\"global 'a'\",1) .. 1 == compat_text(b,\"global 'b'\",1) .. 2 "
+		"s = compat_text(a,\"global 'a'\",         1) .. 1 == compat_text(b,\"global 'b'\",         1) .. 2 "
 		"and x",
 		"1 number-text"},
 	    {COMPAT_52, "for k in a .. 1 do end",
-		"for k in compat_text(a,\"global 'a'\",1) .. 1 do end", "1 number-text"},
+		"for k in compat_text(a,\"global 'a'\",         1) .. 1 do end", "1 number-text"},
 	    {COMPAT_52, "m = {__concat = f} s = a .. 1",
 		"m = {__concat = f} s = compat_text(a) .. 1", "1 number-text"},
 	    /* what is proven old has old numbers; what is newer, too, has not */
 	    {COMPAT_AUTO, "p = '\\V' s = a .. 1",
-		"p = 'V' s = compat_text(a,\"global 'a'\",1) .. 1",
+		"p = 'V' s = compat_text(a,\"global 'a'\",         1) .. 1",
 		"1 unknown-escape \\V;1 number-text"},
 	    {COMPAT_AUTO, "p = '\\V' s = a // 1 .. 1", "p = 'V' s = a // 1 .. 1",
 		"1 unknown-escape \\V"},
