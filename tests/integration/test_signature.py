@@ -4,6 +4,8 @@ has changed."""
 import base64
 import email
 import email.policy
+import os
+import pathlib
 import random
 
 import pytest
@@ -218,6 +220,36 @@ def test_big_message(mta, milter):
     got = mta.wait_delivery(timeout=40)
     assert encoded_attachment(got.data) == encoded_attachment(message)
     assert PLAIN in parts(got)[0][1].replace("\r\n", "\n")
+
+
+def test_stored_message_is_lost(mta, milter):
+    """R18: when the file of a large message cannot be read to its end, the message is refused for
+    now: the MTA may have the beginning of the new body."""
+    milter.start(None, "milter.memory_kb=64", "lua.hook_ms=9000", "lua.command_ms=9000", signature='''
+        function GetSignature(format)
+            if format == "PLAIN" then
+                print("now")
+                os.sleep(3000)
+            end
+            return "signature"
+        end
+    ''')
+    message = rich_message(random.Random(3).randbytes(400000))
+
+    def lose_file():
+        machine.wait_until(lambda: "now" in milter.out(), 20, "the script")
+        (worker,) = milter.children()
+        files = pathlib.Path(f"/proc/{worker}/fd")
+        for fd in files.iterdir():
+            if "(deleted)" in os.readlink(fd):
+                os.truncate(fd, 0)
+
+    reply, _ = machine.in_parallel(2, lambda n: lose_file() if n else mta.send(
+        "ann@one.test", "bob@two.test", message))
+    assert 400 <= reply.code < 500
+    milter.wait_log("the stored message cannot be read")
+    mta.settle()
+    assert mta.deliveries() == []
 
 
 USERS = '''
