@@ -478,6 +478,51 @@ static void test_notice_text(void **state)
 	}
 }
 
+/* ---- the reference ---- */
+
+static char *table_of_idioms(void)
+{
+	static const enum compat_mode modes[] = {COMPAT_AUTO, COMPAT_50, COMPAT_52};
+	char *table = xstrdup("| a script has | since | Lua 5.4 | here | auto | 5.0 | 5.2 |\n"
+			      "| --- | --- | --- | --- | --- | --- | --- |\n");
+
+	for (int i = 0; i < COMPAT_IDIOMS; i++) {
+		const struct compat_idiom_info *info = compat_idiom_info((enum compat_idiom)i);
+		char *more = xasprintf("%s| %s: %s | %s | %s | %s |", table, info->name,
+		    info->idiom, info->since, info->stock, info->remedy);
+
+		free(table);
+		table = more;
+		for (size_t m = 0; m < sizeof modes / sizeof *modes; m++) {
+			more = xasprintf("%s %s |%s", table,
+			    info->modes & (1u << modes[m]) ? "yes" : "no", m == 2 ? "\n" : "");
+			free(table);
+			table = more;
+		}
+	}
+	return table;
+}
+
+static void test_the_reference_has_this_table(void **state)
+{
+	char *path = xasprintf("%s/doc/old-scripts.md", getenv("MAILHOOKS_SOURCE"));
+	char *table = table_of_idioms(), *page = xcalloc(1, 1 << 20), *found;
+	FILE *f = fopen(path, "r");
+
+	(void)state;
+	assert_non_null(f);
+	page[fread(page, 1, (1 << 20) - 1, f)] = '\0';
+	fclose(f);
+	found = strstr(page, table);
+	if (found == NULL || found[strlen(table)] == '|') {
+		fputs(table, stdout);
+		fail_msg("%s wants the table above", path);
+	}
+	free(path);
+	free(table);
+	free(page);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -494,6 +539,7 @@ int main(void)
 	    cmocka_unit_test(test_deep_texts),
 	    cmocka_unit_test(test_our_scripts_stay_as_they_are),
 	    cmocka_unit_test(test_notice_text),
+	    cmocka_unit_test(test_the_reference_has_this_table),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
