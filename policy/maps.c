@@ -5,8 +5,8 @@
 #include "policy/ehlo_in.h"
 #include "policy/map_mx.h"
 #include "policy/map_reply.h"
+#include "policy/map_srs.h"
 #include "policy/map_tls.h"
-#include "policy/srs_map.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +23,7 @@ static const struct map {
     {"generic", map_generic_answer, false, NULL},
     {"mx", map_mx_answer, true, NULL},
     {"reply", map_reply_answer, false, NULL},
-    {"srs", srs_map_answer, false, NULL},
+    {"srs", map_srs_answer, false, map_srs_answer},
     {"status", map_status_answer, false, NULL},
     {"tls", map_tls_answer, false, map_tls_late},
 };

@@ -369,6 +369,18 @@ def test_forwarded_mail_and_its_bounce(mta, start, policy, postsrsd):
     assert policy.look_up("srs", ours.lower()) == f"OK {postsrsd.reverse(ours.lower())}"
 
 
+@pytest.mark.parametrize("mta", ["postfix"], indirect=True)
+def test_the_map_does_not_wait_for_scripts(mta, keys, policy, postsrsd):
+    """R18: a bounce finds its way also while scripts take all workers."""
+    policy.start("function First() while true do end end", *keys.settings, "policy.workers=1",
+                 "policy.deadline_ms=200", "lua.hook_ms=4000", "lua.instructions=1000000000000")
+    theirs = postsrsd.forward(FOREIGN)
+    with policy.connect() as busy:
+        busy.sendall(policy_module.request("RCPT"))
+        assert policy_module.read_action(busy) == "DUNNO"    # its deadline, the worker goes on
+        assert policy.look_up("srs", theirs) == f"OK {FOREIGN}"
+
+
 def test_forged_srs_addresses(mta, start, policy, postsrsd):
     start(None, "srs.rewrite=forwarded")
     for forged in ("SRS0=abcd=AA=two.test=eve@srs.test", "SRS0=abcd=two.test=eve@srs.test",

@@ -1,5 +1,5 @@
-/* srs_map.c - see srs_map.h. */
-#include "policy/srs_map.h"
+/* map_srs.c - see map_srs.h. */
+#include "policy/map_srs.h"
 
 #include "common/list.h"
 #include "common/return_path.h"
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct map_answer srs_map_answer(const struct map_query *q, int number)
+struct map_answer map_srs_answer(const struct map_query *q, int number)
 {
 	char *original;
 
