@@ -70,7 +70,8 @@ static bool add(struct script_files *files, int dir, const char *prefix, const c
 		return true;
 	}
 	if (!fine && *prefix != '\0') {
-		/* a user's own, or a part of one: what is wrong with it is not everybody's trouble */
+		/* a user's own, or a part of one: what is wrong with it is not everybody's trouble
+		 */
 		log_error(NULL, "script %s: %s; the file is left out", f.name, why);
 		fine = true;
 	} else if (!fine) {

@@ -38,7 +38,8 @@ static void write_file(char *path, const char *text)
 /* source NULL: the text is a file of users. aliases may be NULL. */
 static void open_users(const char *source, const char *text, const char *aliases)
 {
-	char *settings[5] = {xstrdup("local_domains=one.test"), xstrdup("local_domains=two.test")}, error[500] = "";
+	char *settings[5] = {xstrdup("local_domains=one.test"), xstrdup("local_domains=two.test")},
+	     error[500] = "";
 	size_t n = 2;
 
 	users_path[0] = aliases_path[0] = '\0';
