@@ -103,6 +103,10 @@ struct config {
 		int ehlo_seconds;	      /* how long an answer of ehlo_in is remembered */
 	} socketmap;
 
+	struct {
+		int per_hour; /* bounces and notices to one address, 0 = any number */
+	} errors;
+
 	struct {	      /* send attempts; the next start takes a change */
 		char *source; /* "file:/path", "journal", "journal:/directory"; "" = none */
 		struct strlist postfix, sendmail; /* names that the MTAs log under */

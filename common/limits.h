@@ -155,6 +155,9 @@
 #define LIMIT_BINHEX_MESSAGE_BYTES (128u << 20) /* of all of one message: half a second */
 
 /* Signatures */
+#define LIMIT_DSN_RECIPIENTS 100	       /* of a report that are read */
+#define LIMIT_DSN_TEXT_BYTES 2048	       /* one field of a report */
+#define LIMIT_DSN_PART_BYTES (64u << 10)       /* its text, its fields, what a script makes of them */
 #define LIMIT_SIGNING_TEXT_BYTES (256u << 10) /* of one signature; a long disclaimer has some KiB \
 					       */
 #define LIMIT_SIGNING_PART_BYTES (4u << 20)   /* of a text that is encoded anew, in memory */

@@ -463,6 +463,9 @@ const struct setting config_settings[] = {
     {"http", "allow_private", SETTING_BOOL, AT(http.allow_private), .preset = "false"},
     {"http", "ca_file", SETTING_PATH, AT(http.ca_file), .preset = "", .optional = true},
 
+    {"errors", "per_hour", SETTING_INT, AT(errors.per_hour), .preset = "0", RANGE(0, 1000000),
+	.reason = "0 is any number"},
+
     {"batv", "key_file", SETTING_PATH, AT(batv.key_file), .preset = "", .optional = true},
     {"batv", "days", SETTING_INT, AT(batv.days), .preset = "7", RANGE(1, BATV_MOST_DAYS),
 	.reason = "a bounce that takes longer is lost, and a day comes again after 1000"},
@@ -494,8 +497,8 @@ const struct setting config_settings[] = {
 const size_t config_nsettings = sizeof config_settings / sizeof *config_settings;
 
 const char *const config_sections[] = {"log", "lua", "milter", "policy", "socketmap", "maillog",
-    "outbound", CONFIG_SERVICE, CONFIG_SCRIPT, "rbl", "dns", "users", "http", "batv", "srs",
-    "signature", "password", NULL};
+    "outbound", CONFIG_SERVICE, CONFIG_SCRIPT, "rbl", "dns", "users", "http", "errors", "batv",
+    "srs", "signature", "password", NULL};
 
 #define TITLED(section, title, elements, n)                                                    \
 	{                                                                                      \

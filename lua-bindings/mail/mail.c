@@ -10,6 +10,7 @@
 
 /* In this order: who gets the mail, what it says, where it goes. */
 static const struct mail_stage *const stages[] = {
+    &mail_errors,
     &mail_redirect,
     &mail_delivery,
     &mail_signature,
