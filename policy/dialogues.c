@@ -182,6 +182,8 @@ static void forget_process(struct dialogues *g, struct process *p)
 		free_dialogue(p->lost[i]);
 	free(p->lost);
 	forget_tls(p);
+	xreplace(&p->recipient, NULL); /* a loaded state may have them without a message */
+	strlist_clear(&p->put_off);
 	HASH_DEL(g->processes, p);
 	free(p);
 }

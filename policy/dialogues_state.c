@@ -212,9 +212,10 @@ static void get_message(struct reader *r, struct dialogues *g)
 
 static void get_process(struct reader *r, struct dialogues *g, int64_t now_ms)
 {
+	unsigned known = HASH_COUNT(g->processes);
 	struct process *p = dialogues_process(g, (unsigned long)get_number(r));
 
-	if (!r->well || p->log_ms != 0) { /* twice the same */
+	if (!r->well || HASH_COUNT(g->processes) == known) { /* twice the same */
 		failed(r);
 		return;
 	}
