@@ -142,6 +142,59 @@ def test_a_circle_of_forwards_ends(mta, milter):
     assert users.send("ann", message=forged) == ["ann", FAR]
 
 
+ALIASES = """
+MAILER_DEFINITIONS
+Mhuba,	P=[IPC], F=mDFMuXaA, S=EnvFromSMTP/HdrFromSMTP, R=EnvToSMTP, E=\\r\\n, L=990,
+	T=DNS/RFC822/SMTP, A=TCP $h
+LOCAL_RULE_0
+R$* < @ $=w . > $*	$#huba $@ [127.0.0.30] $: $1 < @ $2 . > $3
+"""
+
+
+def test_aliases_of_the_mta(make_postfix, make_sendmail, milter):
+    """The MTA's own aliases do not bring a recipient back that was routed elsewhere."""
+    people = f"ann: info@mail.test, info@sm.test\n\tForwards = {FAR}\n\tUseForwards = yes\n" \
+             "\tSendToNormalRecipient = no\nbob:\n"
+    postfix = make_postfix(parameters={
+        "virtual_alias_maps": "inline:{ { info@mail.test = ann@mail.test } { team@mail.test = ann@mail.test, bob@mail.test } }"})
+    users = Users(postfix, milter, people, "team: ann, bob\n")
+    assert users.send("info") == [FAR]
+    assert users.send("team") == ["bob", FAR]
+    assert users.send("bob") == ["bob"]
+    milter.stop()
+    sendmail = make_sendmail(extra=ALIASES)
+    (sendmail.top / "aliases").write_text("info: ann\nteam: ann, bob\n")
+    machine.run(sendmail.binary, "-L", sendmail.tag, "-C", sendmail.top / "sendmail.cf", "-bi")
+    users = Users(sendmail, milter, people, "team: ann, bob\n")
+    assert users.send("info") == [FAR]
+    assert users.send("team") == ["bob", FAR]
+    assert users.send("bob") == ["bob"]
+
+
+def test_the_users_are_part_of_a_reload(mta, milter):
+    """A mistake in the file of users keeps what was there."""
+    file = milter.directory / "users"
+    users = Users(mta, milter, f"ann:\n\tAssistants = {OTHER}\n")
+    assert users.send("ann") == ["ann", OTHER]
+    file.write_text("ann:\nann\n")
+    milter.reload()
+    milter.wait_log(r"users:2: \"user: addresses\" is wanted")
+    assert users.send("ann") == ["ann", OTHER]
+    file.write_text(f"ann: ann@nowhere.test\nbob:\n\tAssistants = {FAR}\n")
+    milter.reload()
+    assert users.send("ann", "bob") == ["ann", "bob", FAR]
+
+
+def test_accounts_of_the_system(mta, milter):
+    users = Users(mta, milter, "", "postmaster: root\n", ["users.source=system", "users.least_uid=0"],
+                  user_redirect=f"function MainDoRouting(user) print(user) Assistants = '{FAR}' end")
+    assert users.send("root") == [FAR, "root"]
+    assert users.send("postmaster") == [FAR, "root"]
+    assert users.send("no-such-account") == ["no-such-account"]
+    assert set(milter.out().split()) == {"root"}
+    assert "root:" in users.command()
+
+
 def test_delivery_hands_on(mta, milter):
     """Folders and flags are header fields for Sieve; nobody can send them along (R7)."""
     users = Users(mta, milter, "ann:\nbob:\n", delivery="""
