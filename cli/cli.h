@@ -9,6 +9,7 @@
 
 int cmd_attempts(struct config *, int argc, char **argv);
 int cmd_check(struct config *, int argc, char **argv);
+int cmd_check_bad_config(const char *error, int argc, char **argv); /* there is none to check */
 int cmd_passwd_check(struct config *, int argc, char **argv);
 int cmd_holds(struct config *, int argc, char **argv);
 int cmd_lua(struct config *, int argc, char **argv);

@@ -22,6 +22,8 @@ static const struct {
 	cmd_check},
     {"holds", "[add|release ...]", "which mail servers are held now; hold and release them",
 	cmd_holds},
+    {"check", "[--errors] [--json]",
+	"what is wrong or doubtful in the configuration and the scripts", cmd_check},
     {"passwd-check", "[USER]", "ask passwordcheck.lua about the password on standard input",
 	cmd_passwd_check},
     {"lua", "[--limits] FILE [ARGUMENT]...", "run a script in the environment of the mail scripts",
@@ -59,6 +61,8 @@ static int run(const char *name, const char *path, const struct config_overrides
 		log_open("mailhooks", LOG_TO_STDERR, LOG_AS_TEXT, LOG_MAIL,
 		    verbose ? LOG_LVL_DEBUG : LOG_LVL_WARN);
 		cfg = config_load(path, overrides, error, sizeof error);
+		if (cfg == NULL && commands[i].run == cmd_check)
+			return cmd_check_bad_config(error, argc, argv);
 		if (cfg == NULL) {
 			fprintf(stderr, "mailhooks: %s\n", error);
 			return EX_CONFIG;

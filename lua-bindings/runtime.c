@@ -26,6 +26,8 @@ struct runtime {
 	const struct log_id *id;
 	struct message_view *view;
 	const char *script, *hook; /* running now, for messages */
+	bool dry;
+	char asked[64]; /* the first function that reached out while dry */
 };
 
 /* key of the registry; that of a script's main function is its struct script */
@@ -69,6 +71,28 @@ void runtime_show_message(struct runtime *rt, struct message_view *view)
 struct message_view *runtime_message(struct runtime *rt)
 {
 	return rt->view;
+}
+
+void runtime_set_dry(struct runtime *rt, bool dry)
+{
+	rt->dry = dry;
+	rt->asked[0] = '\0';
+}
+
+bool runtime_is_dry(const struct runtime *rt)
+{
+	return rt->dry;
+}
+
+void runtime_note_dry(struct runtime *rt, const char *function)
+{
+	if (rt->asked[0] == '\0')
+		snprintf(rt->asked, sizeof rt->asked, "%s", function);
+}
+
+const char *runtime_dry_asked(const struct runtime *rt)
+{
+	return rt->asked[0] != '\0' ? rt->asked : NULL;
 }
 
 int runtime_left_ms(struct runtime *rt)

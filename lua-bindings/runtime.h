@@ -99,6 +99,13 @@ void runtime_release(struct runtime *);
 void runtime_show_message(struct runtime *, struct message_view *);
 struct message_view *runtime_message(struct runtime *);
 
+/* Calls on trial (lib/dry.h). set forgets what was noted; asked gives the first function that would
+ * have reached out since then, NULL = none did. */
+void runtime_set_dry(struct runtime *, bool dry);
+bool runtime_is_dry(const struct runtime *);
+void runtime_note_dry(struct runtime *, const char *function);
+const char *runtime_dry_asked(const struct runtime *);
+
 struct runtime *runtime_of(lua_State *L);
 const struct log_id *runtime_log_id(struct runtime *);
 struct script_set *runtime_set(struct runtime *);

@@ -462,6 +462,16 @@ bool script_set_leaves_libraries(const struct script_set *set)
 	return set->leaves_libraries;
 }
 
+const struct script_files *script_set_files(const struct script_set *set)
+{
+	return &set->files;
+}
+
+const struct script_definition *script_set_definition(enum script_id id)
+{
+	return definitions[id];
+}
+
 const struct smtpsvr_needs *script_set_needs(const struct script_set *set)
 {
 	return &set->needs;

@@ -28,6 +28,10 @@ struct script {
 };
 
 const struct script *script_set_script(const struct script_set *, enum script_id);
+/* All files, whether scripts of ours or siblings. */
+struct script_files;
+const struct script_files *script_set_files(const struct script_set *);
+const struct script_definition *script_set_definition(enum script_id); /* id below SCRIPT_COUNT */
 /* Compile a script whose path is not NULL. False: error holds "name:line: what". */
 bool script_set_compile(struct script_set *, enum script_id, char *error, size_t size);
 bool script_set_leaves_libraries(const struct script_set *); /* compat_leaves_libraries() of all */

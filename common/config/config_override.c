@@ -1,13 +1,10 @@
-/* config_override.c - the -o arguments, and the setting that a wrong name was meant to be.
- *
- * The edit distance is written here: no library that is linked has one. */
+/* config_override.c - the -o arguments, and the setting that a wrong name was meant to be. */
 #include "common/config/config_private.h"
+#include "common/near.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define MOST_COMPARED 64 /* characters of a name; the longest setting has some 20 */
 
 /* The titled section that "section.title" begins with, or NULL. */
 static const struct titled_section *titled_of(const char *item, const char *end)
@@ -56,42 +53,16 @@ void config_override_clear(struct config_override *o)
 	*o = (struct config_override){.item = NULL};
 }
 
-/* Levenshtein's distance: characters to insert, delete or replace. */
-static size_t distance(const char *a, const char *b)
-{
-	size_t row[MOST_COMPARED + 1];
-	size_t na = strnlen(a, MOST_COMPARED), nb = strnlen(b, MOST_COMPARED);
-
-	for (size_t j = 0; j <= nb; j++)
-		row[j] = j;
-	for (size_t i = 1; i <= na; i++) {
-		size_t diagonal = row[0];
-
-		row[0] = i;
-		for (size_t j = 1; j <= nb; j++) {
-			size_t best = diagonal + (a[i - 1] != b[j - 1]);
-
-			diagonal = row[j];
-			if (best > diagonal + 1)
-				best = diagonal + 1;
-			if (best > row[j - 1] + 1)
-				best = row[j - 1] + 1;
-			row[j] = best;
-		}
-	}
-	return row[nb];
-}
-
 const char *config_suggest(const char *section, const char *name, char *out, size_t size)
 {
-	size_t best = strnlen(name, MOST_COMPARED) / 2 + 1; /* farther away is no likeness */
+	size_t best = strnlen(name, NEAR_MOST) / 2 + 1; /* farther away is no likeness */
 
 	snprintf(out, size, " (all settings are listed in mailhooks.conf(5))");
 	for (size_t i = 0; i < config_nsettings; i++) {
 		const struct setting *s = &config_settings[i];
-		size_t elsewhere = distance(section, s->section);
+		size_t elsewhere = near_distance(section, s->section);
 		/* A right name in the wrong section is as likely as two wrong letters. */
-		size_t d = distance(name, s->name) + (elsewhere > 2 ? 2 : elsewhere);
+		size_t d = near_distance(name, s->name) + (elsewhere > 2 ? 2 : elsewhere);
 
 		if (d >= best)
 			continue;
@@ -100,7 +71,7 @@ const char *config_suggest(const char *section, const char *name, char *out, siz
 		    s->section[0] != '\0' ? "." : "", s->name);
 	}
 	for (size_t i = 0; section[0] == '\0' && config_sections[i] != NULL; i++) {
-		size_t d = distance(name, config_sections[i]);
+		size_t d = near_distance(name, config_sections[i]);
 
 		if (d < best) {
 			best = d;

@@ -1,0 +1,238 @@
+/* check_dry.c - calls on trial: each hook with sample arguments, and what came back.
+ *
+ * All in one instance and in the order of the hooks, as a session would, so that what one leaves in
+ * global variables is there for the next. What the results may be is decided by the functions that
+ * read them from real hooks (convert.h, reply.h). */
+#include "common/clock.h"
+#include "common/reply.h"
+#include "lua-bindings/check/check_private.h"
+#include "lua-bindings/convert.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct trial {
+	const struct script_hook *hook;
+	char wrong[300]; /* about a result; "" = all are right */
+};
+
+/* ---- arguments ---- */
+
+/* Tables are as forgiving as those that the host makes. */
+static void l_as_from_host(lua_State *L, int index)
+{
+	if (!lua_istable(L, index))
+		return;
+	if (lua_rawlen(L, index) > 0)
+		l_iterable(L, index);
+	else
+		l_ignore_key_case(L, index);
+}
+
+static int l_arguments(lua_State *L, void *arg)
+{
+	const struct trial *t = arg;
+	int top = lua_gettop(L);
+
+	lua_pushfstring(L, "return %s", t->hook->sample);
+	if (luaL_loadbufferx(L, lua_tostring(L, -1), lua_rawlen(L, -1), "=sample", "t") != LUA_OK)
+		lua_error(L);
+	lua_remove(L, -2);
+	lua_call(L, 0, LUA_MULTRET);
+	for (int i = top + 1; i <= lua_gettop(L); i++)
+		l_as_from_host(L, i);
+	return lua_gettop(L) - top;
+}
+
+/* ---- results ---- */
+
+static bool l_is_text(lua_State *L, int index)
+{
+	const char *text;
+	size_t n;
+
+	return l_to_string(L, index, &text, &n) != GIVEN_WRONG;
+}
+
+static bool l_is_number(lua_State *L, int index)
+{
+	int64_t number;
+
+	return l_to_integer(L, index, &number) != GIVEN_WRONG;
+}
+
+static bool l_is_boolean(lua_State *L, int index)
+{
+	bool boolean;
+
+	return l_to_bool(L, index, &boolean) != GIVEN_WRONG;
+}
+
+static bool l_is_list(lua_State *L, int index)
+{
+	struct strlist list = STRLIST_INIT;
+	enum given given = lua_isnil(L, index) ? NOT_GIVEN : l_to_list(L, index, &list);
+
+	strlist_clear(&list);
+	return given != GIVEN_WRONG;
+}
+
+static bool l_is_table(lua_State *L, int index)
+{
+	return lua_isnil(L, index) || lua_istable(L, index);
+}
+
+static bool l_is_reply(lua_State *L, int index)
+{
+	const char *text;
+	size_t n;
+	struct reply reply = {0};
+	unsigned problems;
+	enum reply_parsed parsed = REPLY_OK;
+
+	if (lua_isboolean(L, index))
+		return true;
+	if (l_to_string(L, index, &text, &n) == GIVEN_WRONG)
+		return false;
+	if (!lua_isnil(L, index) && n > 0) {
+		parsed = reply_parse(&reply, text, n, &problems);
+		reply_free(&reply);
+	}
+	return parsed != REPLY_NONSENSE;
+}
+
+static const struct result_type {
+	const char *name, *wanted;
+	bool (*l_is)(lua_State *L, int index);
+} types[] = {
+    {"string", "a string", l_is_text},
+    {"number", "a number", l_is_number},
+    {"boolean", "true or false", l_is_boolean},
+    {"list", "a list of strings", l_is_list},
+    {"table", "a table", l_is_table},
+    {"reply", "an SMTP reply, a code from 200 to 599 and text", l_is_reply},
+};
+
+/* "name: type, name: type": the n-th type, NULL for any or none. */
+static const struct result_type *type_of(const char *results, int n)
+{
+	const char *p = results;
+
+	for (int i = 0; (p = strchr(p, ':')) != NULL; i++) {
+		p += 2;
+		for (size_t k = 0; i == n && k < sizeof types / sizeof *types; k++)
+			if (strncmp(p, types[k].name, strlen(types[k].name)) == 0)
+				return &types[k];
+		if (i == n)
+			return NULL;
+	}
+	return NULL;
+}
+
+static void l_results(lua_State *L, int first, int n, void *arg)
+{
+	struct trial *t = arg;
+
+	for (int i = 0; i < n && t->wrong[0] == '\0'; i++) {
+		const struct result_type *type = type_of(t->hook->results, i);
+		const char *shown;
+
+		if (type == NULL)
+			continue;
+		lua_pushvalue(L, first + i); /* conversion may be in place */
+		if (!type->l_is(L, lua_gettop(L))) {
+			shown = lua_tostring(L, first + i); /* NULL: a table and the like */
+			snprintf(t->wrong, sizeof t->wrong,
+			    "result %d of %s is not %s but a %s%s%.60s", i + 1, t->hook->name,
+			    type->wanted, luaL_typename(L, first + i), shown != NULL ? ": " : "",
+			    shown != NULL ? shown : "");
+		}
+		lua_settop(L, first + n - 1);
+	}
+}
+
+/* ---- the calls ---- */
+
+/* file and line of the function */
+struct place {
+	const char *hook;
+	struct checker *c;
+	char *path;
+	int line;
+};
+
+static void l_place(lua_State *L, void *arg)
+{
+	struct place *p = arg;
+	lua_Debug ar;
+
+	l_push_env(L);
+	lua_pushstring(L, p->hook);
+	lua_rawget(L, -2);
+	if (!lua_isfunction(L, -1))
+		return;
+	lua_getinfo(L, ">S", &ar);
+	if (ar.source[0] == '@' && check_is_file(p->c, ar.source + 1))
+		p->path = xasprintf("%s/%s", script_set_config(p->c->set)->scripts, ar.source + 1);
+	p->line = ar.linedefined;
+}
+
+static void failed(struct checker *c, struct runtime *rt, const struct place *at,
+    enum run_result end, const char *error)
+{
+	const char *asked = runtime_dry_asked(rt);
+	char *prefix = xasprintf("%s, called on trial: ", at->hook), way[300];
+	enum check_kind kind = CHECK_CALL_FAILS;
+
+	snprintf(way, sizeof way, "it should cope with such arguments");
+	if (end != RUN_ERROR) {
+		kind = CHECK_CALL_BUDGET;
+		snprintf(way, sizeof way, "see the section lua of mailhooks.conf(5)");
+	} else if (asked != NULL) {
+		kind = CHECK_CALL_UNSURE;
+		snprintf(way, sizeof way,
+		    "%s gives no answer in a call on trial; is that why, it should cope with that, "
+		    "as it happens in real life",
+		    asked);
+	}
+	check_add_error(c, kind, at->path, error, prefix, way);
+	free(prefix);
+}
+
+static void try_hook(
+    struct checker *c, struct runtime *rt, enum script_id id, const struct script_hook *hook)
+{
+	const struct script *s = script_set_script(c->set, id);
+	struct trial t = {.hook = hook};
+	struct run_call call = {
+	    .function = hook->name, .l_push = l_arguments, .l_take = l_results, .arg = &t};
+	struct run_budget budget = runtime_budget(c->set, id, INT64_MAX);
+	struct place at = {.hook = hook->name, .c = c};
+	char error[1000];
+	enum run_result end;
+
+	runtime_inside(rt, l_place, &at);
+	if (at.path == NULL)
+		at.path = xstrdup(s->path);
+	runtime_name(rt, s->label);
+	runtime_set_dry(rt, true);
+	end = runtime_call(rt, &call, &budget, error, sizeof error);
+	if (end != RUN_OK && end != RUN_ABSENT)
+		failed(c, rt, &at, end, error);
+	else if (t.wrong[0] != '\0')
+		check_add(c->report, CHECK_RESULT, at.path, at.line, xstrdup(t.wrong),
+		    "the results are: %s", hook->results);
+	runtime_set_dry(rt, false);
+	free(at.path);
+}
+
+void check_calls(
+    struct checker *c, struct runtime *rt, enum script_id id, const struct strlist *hooks)
+{
+	const struct script *s = script_set_script(c->set, id);
+
+	for (const struct script_hook *h = s->definition->hooks; h->name != NULL; h++)
+		if (strlist_has(hooks, h->name))
+			try_hook(c, rt, id, h);
+}
