@@ -100,7 +100,7 @@ void delivery_connect(struct delivery *);
 const char *delivery_remote(struct delivery *, const struct ip_address *);
 /* The host that is talked to, as far as that is known; NULL: it is not. */
 const char *delivery_host(const struct delivery *);
-/* ---- replies (dialogue.c) ---- */
+/* ---- replies (delivery_dialogue.c) ---- */
 
 /* One line of a reply. True: it was the last one; d->reply has all of them. */
 bool delivery_reply_line(struct delivery *, const char *line, size_t n);

@@ -4,6 +4,7 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/list.h"
+#include "common/provider.h"
 #include "common/store/holds.h"
 #include "common/store/store_shared.h"
 
@@ -54,10 +55,12 @@ bool mx_decision_held(
     const struct mx_case *c, const char *host, const char *address, struct mx_reason *r)
 {
 	const struct config *cfg = script_set_config(c->set);
-	const struct hold_target target = {
-	    .server = host, .address = address, .domain = c->delivery.domain};
+	char until[40], provider[LIMIT_DNS_NAME_BYTES + 1] = "";
+	const struct hold_target target = {.server = host,
+	    .address = address,
+	    .domain = c->delivery.domain,
+	    .provider = provider_of(host, provider, sizeof provider) ? provider : NULL};
 	struct held held;
-	char until[40];
 
 	if (holds_find(cfg->store, &target, cfg->outbound.holds_ms, &held, store_ms(c)) !=
 	    STORE_FOUND)

@@ -298,6 +298,9 @@ static void test_holds_by_hand(void **state)
 	assert_non_null(strstr(r.why, "hold on domain example.com"));
 	assert_non_null(strstr(r.why, "by ann: by hand"));
 	assert_true(mx_decision_held(&c, "x.test", "192.0.2.1", &r));
+	put_hold(STORE_PROVIDER, "example.net", 120000);
+	assert_int_equal(decide(set, "mx1.example.net", false, &r), MX_DROP);
+	assert_non_null(strstr(r.why, "hold on provider example.net"));
 	script_set_unref(set);
 }
 

@@ -1,4 +1,4 @@
-/* dialogue.c - the dialogue of a delivery, as far as its replies tell it; see delivery.h.
+/* delivery_dialogue.c - the dialogue of a delivery, as far as its replies tell it; see delivery.h.
  *
  * Postfix shows the lines of replies and nothing of what it says itself. In an SMTP session the
  * replies come in the order of the commands (RFC 5321), so the code of a reply mostly tells which

@@ -1,0 +1,130 @@
+"""The whole circle on unchanged Postfix: a mail server refuses, the log says so, a script in the
+vendor's style counts and holds exactly that server, mail goes by the others, and it comes back.
+With the embedded store, and with two servers that share one Redis."""
+
+import itertools
+import json
+import subprocess
+
+import pytest
+
+from rig import machine, outbound
+from rig import policy as policy_module
+from rig.outbound import MESSAGE
+
+DOMAIN = "many.test"
+A, B, C = "127.0.0.51", "127.0.0.52", "127.0.0.53"
+ZONES = [f"mx-host={DOMAIN},b.{DOMAIN},10", f"mx-host={DOMAIN},a.{DOMAIN},20",
+         f"mx-host={DOMAIN},c.{DOMAIN},30", f"host-record=a.{DOMAIN},{A}",
+         f"host-record=b.{DOMAIN},{B}", f"host-record=c.{DOMAIN},{C}"]
+
+# A minute of this clock is a second, for the hold; the window is written as it is.
+MINUTE_MS, WINDOW = 1000, 8
+SCRIPT = f"""
+function CheckServer(domain, mxserver, numRetries, messageSize, defaultResult)
+    if defaultResult then
+        local x = VPOP3.PostgresQuery("SELECT COUNT(*) AS cnt FROM outqueue.sendattempts " ..
+            "WHERE server='" .. mxserver .. "' AND starttime > CURRENT_TIMESTAMP + " ..
+            "'-{WINDOW} SECONDS' AND LEFT(result, 1) = '4'")
+        if tonumber(x[1].cnt) > 5 then
+            return false, {WINDOW};
+        end
+    end
+end
+"""
+
+
+@pytest.fixture
+def hosts(sink, dns):
+    for address in (A, B, C):
+        sink.listen(address)
+    dns.add(*ZONES)
+    yield sink
+    for address in (A, B, C):
+        sink.unlisten(address)
+
+
+class Site:
+    """One Postfix and its service."""
+
+    def __init__(self, make_postfix, policy, store):
+        self.policy, self.store = policy, store
+        self.postfix = make_postfix(milter=None, parameters=outbound.parameters(policy, "mx"))
+        # as root: Postfix lets nobody else read its maillog_file
+        self.settings = (f"store={store}", "user=", "group=", "outbound.holds_ms=100",
+                         f"maillog.source=file:{self.postfix.maillog}", "outbound.deadline_ms=3000",
+                         "policy.deadline_ms=3000", f"outbound.minute_ms={MINUTE_MS}")
+        policy.start(None, *self.settings, mxserverrules=SCRIPT)
+
+    def send(self, recipient):
+        """A message to this user, when it has arrived: where."""
+        assert self.postfix.send("ann@sender.test", f"{recipient}@{DOMAIN}", MESSAGE).ok
+        return self.postfix.wait_delivery(recipient=f"{recipient}@{DOMAIN}").host
+
+    def cli(self, *arguments):
+        return outbound.cli(self.policy, *arguments, options=self.settings)
+
+    def refusals(self):
+        """What is on record of server b."""
+        rows = [json.loads(line) for line in self.cli("attempts", "--json", "-n", "0").splitlines()]
+        return [r for r in rows if r["server"] == f"b.{DOMAIN}" and r["result"][:1] == "4"]
+
+    def wait_refusals(self, count):
+        machine.wait_until(lambda: len(self.refusals()) == count, 10,
+                           lambda: f"{count} refusals: {self.refusals()}")
+
+
+names = (f"user{n}" for n in itertools.count(1))
+
+
+def test_one_server_is_throttled(hosts, make_postfix, policy):
+    """b answers 451 to everything: after the sixth attempt b alone is held, mail goes by a and c,
+    and b is back after the hold."""
+    site = Site(make_postfix, policy, f"sqlite:{policy.directory}/store.db")
+    hosts.answer("MAIL", "451 4.7.1 try later", host=B)
+    hosts.answer("RCPT", "452 4.2.2 full", host=A, contains="carol")
+    assert [site.send(next(names)) for _ in range(6)] == [A] * 6
+    site.wait_refusals(6)
+    assert [site.send(next(names)), site.send("carol1")] == [A, C]
+    policy.wait_log(rf"b\.{DOMAIN} is held until")
+    assert len(hosts.dialogues_with(B)) == 6
+    assert [line.split()[1] for line in site.cli("holds").splitlines()] == [f"b.{DOMAIN}"]
+    hosts.forgive(host=B)
+    machine.wait_until(lambda: "nothing is held" in site.cli("holds"), 20, "the end of the hold")
+    assert site.send(next(names)) == B
+    assert "status=bounced" not in site.postfix.log()
+
+
+@pytest.fixture
+def redis():
+    """A Redis of our own; its URL."""
+    directory, port = machine.new_directory("redis"), 16379
+    process = subprocess.Popen(
+        ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir",
+         str(directory)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    machine.wait_until(lambda: machine.accepts(("127.0.0.1", port)), 10, "Redis")
+    yield f"redis://127.0.0.1:{port}/0"
+    process.terminate()
+    process.wait(10)
+
+
+def test_two_servers_share_what_they_learn(hosts, make_postfix, policy, redis):
+    """Three refusals seen by one Postfix and three by another one hold the server for both."""
+    second_policy = policy_module.Policy()
+    try:
+        one = Site(make_postfix, policy, redis)
+        two = Site(make_postfix, second_policy, redis)
+        hosts.answer("MAIL", "451 4.7.1 try later", host=B)
+        for site in (one, two):
+            assert [site.send(next(names)) for _ in range(3)] == [A] * 3
+        two.wait_refusals(6)
+        assert one.send(next(names)) == A
+        policy.wait_log(rf"b\.{DOMAIN} is held until")
+        assert f"server b.{DOMAIN}" in two.cli("holds")
+        assert two.send(next(names)) == A
+        assert len(hosts.dialogues_with(B)) == 6
+        two.cli("holds", "release", "server", f"b.{DOMAIN}")
+        machine.wait_until(lambda: "nothing is held" in one.cli("holds"), 10, "the release")
+    finally:
+        wrong = second_policy.finish()
+    assert wrong == []
