@@ -155,17 +155,32 @@ static int l_walk(lua_State *L)
 	return results;
 }
 
+/* Is there a global arg in the environment at 1? Pushes it. That of `mailhooks lua`, which has the
+ * name of the script at 0, does not count: the daemons have none. */
+static bool l_has_global_arg(lua_State *L)
+{
+	bool counts;
+
+	if (!lua_istable(L, 1))
+		return false;
+	lua_pushliteral(L, "arg");
+	counts = lua_rawget(L, 1) != LUA_TNIL;
+	if (lua_istable(L, -1)) {
+		counts = lua_rawgeti(L, -1, 0) == LUA_TNIL;
+		lua_pop(L, 1);
+	}
+	if (!counts)
+		lua_pop(L, 1);
+	return counts;
+}
+
 /* local arg = help(_ENV or nil, ...): under "auto" a global arg that is there stays. */
 static int l_arg(lua_State *L)
 {
 	int n = lua_gettop(L) - 1;
 
-	if (lua_istable(L, 1)) {
-		lua_pushliteral(L, "arg");
-		if (lua_rawget(L, 1) != LUA_TNIL)
-			return 1;
-		lua_pop(L, 1);
-	}
+	if (l_has_global_arg(L))
+		return 1;
 	l_charge(L, (size_t)n);
 	lua_createtable(L, n, 1);
 	lua_replace(L, 1);

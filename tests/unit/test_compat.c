@@ -414,6 +414,85 @@ static void test_deep_texts(void **state)
 	free(text);
 }
 
+/* ---- allocation failure: malloc() and its kin are wrapped ---- */
+
+static long fail_at, allocations; /* fail_at: the first allocation that fails, 0 = none */
+
+void *__real_malloc(size_t n);
+void *__wrap_malloc(size_t n);
+void *__real_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__real_realloc(void *old, size_t n);
+void *__wrap_realloc(void *old, size_t n);
+
+static bool fails(void)
+{
+	return fail_at > 0 && ++allocations >= fail_at;
+}
+
+void *__wrap_malloc(size_t n)
+{
+	return fails() ? NULL : __real_malloc(n);
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+	return fails() ? NULL : __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *old, size_t n)
+{
+	return fails() ? NULL : __real_realloc(old, n);
+}
+
+/* A text with every idiom, long enough for lists to grow. */
+static char *long_text(void)
+{
+	static const char part[] =
+	    "local function f%d(a, ...) local goto = arg.n for k, v in t do t:goto(k .. v .. 10/2) end "
+	    "s = \"C:\\VPOP3\" .. [[ a [[ b ]] c ]] table.foreach(t, f) end\n";
+	char *text = xstrdup("");
+
+	for (int i = 0; i < 40; i++) {
+		char *more = xasprintf("%s", text), *one = xasprintf(part, i);
+
+		free(text);
+		text = xasprintf("%s%s", more, one);
+		free(more);
+		free(one);
+	}
+	return text;
+}
+
+static void test_every_allocation_may_fail(void **state)
+{
+	char *text = long_text();
+	int failed[COMPAT_54] = {0};
+
+	(void)state;
+	for (int mode = 0; mode < COMPAT_54; mode++) {
+		struct compat_source source;
+		bool fine = false;
+
+		for (long n = 1; !fine && n < 100000; n++) {
+			fail_at = n;
+			allocations = 0;
+			fine = compat_rewrite(
+			    text, strlen(text), (enum compat_mode)mode, false, &source);
+			fail_at = 0;
+			failed[mode] += !fine;
+			if (!fine)
+				assert_true(source.text == NULL && source.notices.v == NULL);
+		}
+		assert_true(fine);
+		assert_true(mode == COMPAT_52 || source.wrapped);
+		compat_source_free(&source);
+	}
+	assert_in_range(failed[COMPAT_AUTO], 30, 1000); /* it really met allocations */
+	assert_in_range(failed[COMPAT_50], 20, 1000);
+	free(text);
+}
+
 /* ---- our own scripts ---- */
 
 static int scripts_seen;
@@ -537,6 +616,7 @@ int main(void)
 	    cmocka_unit_test(test_lines),
 	    cmocka_unit_test(test_names_do_not_clash),
 	    cmocka_unit_test(test_deep_texts),
+	    cmocka_unit_test(test_every_allocation_may_fail),
 	    cmocka_unit_test(test_our_scripts_stay_as_they_are),
 	    cmocka_unit_test(test_notice_text),
 	    cmocka_unit_test(test_the_reference_has_this_table),
