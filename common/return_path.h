@@ -28,7 +28,8 @@ enum return_path {
  * somebody who asked for it otherwise; a constant. */
 enum return_path return_path_do(
     const struct config *, enum return_path_op, const char *address, char **out, const char **why);
-/* Where an address points to whose tag is valid, of either scheme: *out, malloc'ed. */
+/* Where an address points to whose tag is valid, of either scheme: *out, malloc'ed. Tags of BATV
+ * count in batv.domains, everywhere when there are none. */
 enum return_path return_path_reverse(const struct config *, const char *address, char **out);
 
 /* Does batv.domains name the domain of this address? */

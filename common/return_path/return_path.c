@@ -99,32 +99,6 @@ enum return_path return_path_do(const struct config *c, enum return_path_op op, 
 	return answer;
 }
 
-/* ---- the way back ---- */
-
-/* Without keys we do not know; then an address that cannot have a tag shall not wait for them. */
-static bool looks_tagged(const struct config *c, const char *address)
-{
-	const char *at = strrchr(address, '@');
-
-	if (strncasecmp(address, "prvs=", 5) == 0)
-		return true;
-	return at != NULL && strcasecmp(at + 1, c->srs.domain) == 0 &&
-	       (strncasecmp(address, "SRS0", 4) == 0 || strncasecmp(address, "SRS1", 4) == 0);
-}
-
-enum return_path return_path_reverse(const struct config *c, const char *address, char **out)
-{
-	enum return_path answer;
-
-	*out = NULL;
-	if (!looks_tagged(c, address))
-		return RETURN_PATH_NOT;
-	answer = return_path_do(c, RETURN_PATH_BATV_CHECK, address, out, NULL);
-	if (answer == RETURN_PATH_NOT || answer == RETURN_PATH_OFF)
-		answer = return_path_do(c, RETURN_PATH_SRS_REVERSE, address, out, NULL);
-	return answer;
-}
-
 /* ---- whose addresses ---- */
 
 static bool domain_listed(const struct strlist *domains, const char *domain)
@@ -157,6 +131,35 @@ bool return_path_is_kept(const struct config *c, const char *address)
 	return at == NULL || strcasecmp(at + 1, c->srs.domain) == 0 ||
 	       domain_listed(&c->srs.exclude, at + 1) || domain_listed(&c->batv.domains, at + 1);
 }
+
+/* ---- the way back ---- */
+
+/* Without keys we do not know; then an address that cannot have a tag of ours shall not wait for
+ * them. Others sign with BATV, too. */
+static bool looks_tagged(const struct config *c, const char *address)
+{
+	const char *at = strrchr(address, '@');
+
+	if (strncasecmp(address, "prvs=", 5) == 0)
+		return c->batv.domains.n == 0 || return_path_is_ours(c, address);
+	return at != NULL && strcasecmp(at + 1, c->srs.domain) == 0 &&
+	       (strncasecmp(address, "SRS0", 4) == 0 || strncasecmp(address, "SRS1", 4) == 0);
+}
+
+enum return_path return_path_reverse(const struct config *c, const char *address, char **out)
+{
+	enum return_path answer;
+
+	*out = NULL;
+	if (!looks_tagged(c, address))
+		return RETURN_PATH_NOT;
+	answer = return_path_do(c, RETURN_PATH_BATV_CHECK, address, out, NULL);
+	if (answer == RETURN_PATH_NOT || answer == RETURN_PATH_OFF)
+		answer = return_path_do(c, RETURN_PATH_SRS_REVERSE, address, out, NULL);
+	return answer;
+}
+
+/* ---- bounces ---- */
 
 const char *return_path_refuses(const struct config *c, const char *recipient)
 {

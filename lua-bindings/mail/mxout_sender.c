@@ -28,6 +28,7 @@ static void l_globals(lua_State *L, void *arg)
 	lua_setfield(L, -2, "ConnectionId");
 	lua_pushliteral(L, "");
 	lua_setfield(L, -2, "ConnectionName");
+	lua_pop(L, 1);
 }
 
 static enum instance_end open_once(struct mxout_sender *s)
@@ -121,6 +122,7 @@ static void l_push_parameters(lua_State *L, const struct details_call *c)
 		lua_pushinteger(L, 0);
 		lua_setfield(L, -2, connection_ids[i]);
 	}
+	l_iterable(L, -1);
 }
 
 static void l_push_actions(lua_State *L, const struct details_call *c)
@@ -144,6 +146,7 @@ static void l_push_actions(lua_State *L, const struct details_call *c)
 		l_set(L, empty[i], "");
 	lua_newtable(L);
 	lua_setfield(L, -2, "timeouts");
+	l_iterable(L, -1);
 }
 
 /* The table that is passed is also read back when the script forgets to return it. */

@@ -448,3 +448,20 @@ def test_keys_that_cannot_be_read(mta, start, keys, policy):
     assert not mta.deliveries(host="127.0.0.30")             # refused for now, or in the queue
     assert bounce(mta, local(mta)).code == 250               # nobody else waits
     mta.wait_delivery(recipient=local(mta))
+
+
+def test_while_the_service_is_down(mta, keys, milter, policy):
+    """R18: mail for this host waits, and is not lost; on Sendmail nothing else waits."""
+    milter.start(None, *keys.settings, "batv.sign=true")
+    assert mta.send(FOREIGN, local(mta), MESSAGE).code in (250, 451)
+    mta.settle()
+    assert mta.deliveries() == []
+    if mta.name == "sendmail":
+        assert sent(mta, local(mta)).startswith("prvs=")
+    else:
+        assert mta.send(local(mta), REMOTE, MESSAGE).code == 451
+    policy.start(None, *keys.settings)
+    if not mta.queue():     # Postfix has told its client to come again
+        assert mta.send(FOREIGN, local(mta), MESSAGE).code == 250
+    mta.flush()
+    mta.wait_delivery(recipient=local(mta))

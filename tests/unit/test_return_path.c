@@ -543,6 +543,11 @@ static void test_reverse_both(void **state)
 	must_be(out, "ann@ours.test");
 	assert_int_equal(return_path_reverse(c, rewritten, &out), RETURN_PATH_DONE);
 	must_be(out, "bob@there.test");
+	/* of others: not even looked at */
+	assert_int_equal(
+	    return_path_reverse(c, "prvs=1000abcdef=x@theirs.test", &out), RETURN_PATH_NOT);
+	assert_int_equal(
+	    return_path_reverse(c, "prvs=1000abcdef=x@ours.test", &out), RETURN_PATH_FORGED);
 	assert_true(return_path_is_kept(c, "x@kept.test"));
 	assert_true(return_path_is_kept(c, "x@mail.ours.test"));
 	assert_true(return_path_is_kept(c, rewritten));
