@@ -154,13 +154,15 @@
 #define LIMIT_BINHEX_FILE_BYTES (100u << 20) /* run lengths make 64 of one; larger is no mail */
 #define LIMIT_BINHEX_MESSAGE_BYTES (128u << 20) /* of all of one message: half a second */
 
+/* Reports of delivery */
+#define LIMIT_DSN_RECIPIENTS 100	 /* of a report that are read */
+#define LIMIT_DSN_TEXT_BYTES 2048	 /* one field of a report */
+#define LIMIT_DSN_PART_BYTES (64u << 10) /* its text, its fields, what a script makes of them */
+
 /* Signatures */
-#define LIMIT_DSN_RECIPIENTS 100	       /* of a report that are read */
-#define LIMIT_DSN_TEXT_BYTES 2048	       /* one field of a report */
-#define LIMIT_DSN_PART_BYTES (64u << 10)       /* its text, its fields, what a script makes of them */
-#define LIMIT_SIGNING_TEXT_BYTES (256u << 10) /* of one signature; a long disclaimer has some KiB \
-					       */
-#define LIMIT_SIGNING_PART_BYTES (4u << 20)   /* of a text that is encoded anew, in memory */
-#define LIMIT_SIGNING_HEADER_BYTES (1u << 20) /* of the header of a message or a part */
-#define LIMIT_SIGNING_SETTINGS_MS 500	      /* for the settings of the sender, who waits */
-#define LIMIT_SIGNING_LINE_BYTES 998	      /* of a line that is not encoded (RFC 5322 2.1.1) */
+#define LIMIT_SIGNING_TEXT_BYTES (256u << 10) /* of one signature; long ones have some KiB */
+#define LIMIT_SIGNING_PARTS 16		      /* texts of one message that get it; two are common */
+#define LIMIT_SIGNING_REWRITTEN_BYTES (4u << 20) /* of its texts encoded anew, in memory */
+#define LIMIT_SIGNING_HEADER_BYTES (1u << 20)	 /* of the header of a message or a part */
+#define LIMIT_SIGNING_SETTINGS_MS 500		 /* for the settings of the sender, who waits */
+#define LIMIT_SIGNING_LINE_BYTES 998 /* of a line that is not encoded (RFC 5322 2.1.1) */

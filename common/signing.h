@@ -12,8 +12,8 @@
  *
  * What cannot stay as it is: HTML says characters beyond the charset in numbers (&#8364;). A plain
  * part becomes UTF-8 as a whole, in quoted-printable or base64; one that cannot be converted (wrong
- * or no charset for its bytes, longer than LIMIT_SIGNING_PART_BYTES, files in its text) gets the
- * nearest ASCII instead ("EUR"). A part of 7bit or 8bit lines that cannot carry the text (8-bit
+ * or no charset for its bytes, longer than LIMIT_SIGNING_REWRITTEN_BYTES, files in its text) gets
+ * the nearest ASCII instead ("EUR"). A part of 7bit or 8bit lines that cannot carry the text (8-bit
  * characters, long lines, a line that is a delimiter of the message) is encoded in quoted-printable
  * as a whole.
  *

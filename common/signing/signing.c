@@ -207,7 +207,7 @@ static bool collect(struct signing *g, size_t index)
 	bool found = false;
 	enum walk walk;
 
-	if (is_attachment(s))
+	if (is_attachment(s) || g->nparts > LIMIT_SIGNING_PARTS)
 		return false;
 	if (is(s, "text", "plain") || is(s, "text", "html")) {
 		add_part(g, index, is(s, "text", "html") ? SIGNING_HTML : SIGNING_PLAIN);
@@ -235,6 +235,8 @@ static const char *look(struct signing *g)
 		why = untouchable_header(g);
 	if (why == NULL && !collect(g, 0))
 		why = "it has no text";
+	if (g->nparts > LIMIT_SIGNING_PARTS)
+		why = "it has too many texts";
 	for (size_t i = 0; why == NULL && i < g->nparts; i++)
 		why = look_at_part(g, &g->parts[i]);
 	return why;

@@ -29,8 +29,11 @@ struct signing {
 	bool is_mime; /* the message says so */
 	struct signing_part *parts;
 	size_t nparts;
+	uint64_t rewritten; /* bytes of parts, or of their ends, that were encoded anew */
 };
 
+/* May n more bytes be encoded anew? Then they count. */
+bool signing_may_rewrite(struct signing *, uint64_t n);
 /* Puts text, which signing_clean() made, into the part. NULL, or why it cannot be. */
 const char *signing_put(
     struct signing *, struct signing_part *, const char *text, struct signing_changes *);

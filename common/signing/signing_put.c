@@ -144,7 +144,7 @@ static const char *put_base64(struct signing *g, const struct signing_part *p,
 	const char *why = NULL;
 	struct signing_body ignored;
 
-	if (p->body.data_end - place->raw > LIMIT_SIGNING_PART_BYTES)
+	if (!signing_may_rewrite(g, p->body.data_end - place->raw))
 		return "too much text follows the place of the signature";
 	if (column >= p->body.width) {
 		signing_bytes_text(out, "\r\n");
@@ -248,6 +248,14 @@ static bool change_header(struct signing *g, const struct signing_part *p, const
 	return done;
 }
 
+bool signing_may_rewrite(struct signing *g, uint64_t n)
+{
+	if (n > LIMIT_SIGNING_REWRITTEN_BYTES - g->rewritten)
+		return false;
+	g->rewritten += n;
+	return true;
+}
+
 /* The whole text as it is, or in UTF-8. */
 static bool read_text(struct signing *g, const struct signing_part *p, bool utf8,
     struct signing_bytes *raw, struct signing_bytes *text)
@@ -255,7 +263,7 @@ static bool read_text(struct signing *g, const struct signing_part *p, bool utf8
 	const struct signing_taker taker = {collect, raw};
 	struct signing_body ignored;
 
-	if (p->s->end - p->s->body > LIMIT_SIGNING_PART_BYTES ||
+	if (!signing_may_rewrite(g, p->s->end - p->s->body) ||
 	    signing_decode(&g->source, p->s->body, p->s->end, p->encoding, &taker, &ignored) !=
 		NULL)
 		return false;

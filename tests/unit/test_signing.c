@@ -1,5 +1,5 @@
 /* Where a signature goes, in which bytes, and which messages are left alone (R8, R9). */
-#include "common/message.h"
+#include "common/limits.h"
 #include "tests/unit/mime_checks.h"
 #include "tests/unit/signing_rig.h"
 
@@ -426,6 +426,37 @@ static void test_texts(void **state)
 	free(longest);
 }
 
+/* Bounds: of parts, and of what is encoded anew. A part that is too long gets the nearest ASCII. */
+static void test_bounds(void **state)
+{
+	struct signing_bytes text = {NULL, 0, 0};
+	const char *why = NULL;
+	char *got;
+
+	(void)state;
+	for (size_t parts = LIMIT_SIGNING_PARTS; parts < LIMIT_SIGNING_PARTS + 2; parts++) {
+		text.n = 0;
+		signing_bytes_text(&text, MULTI("alternative", "b") "--b\n");
+		for (size_t i = 0; i < parts; i++)
+			signing_bytes_text(&text, "\nx\n--b\n");
+		signing_bytes_text(&text, "Content-Type: image/png\n\nx\n--b--\n");
+		got = rig_sign(text.s, PLAIN, HTML, &why);
+		assert_int_equal(got != NULL, parts <= LIMIT_SIGNING_PARTS);
+		free(got);
+	}
+	text.n = 0;
+	signing_bytes_text(&text, "Subject: s\n\n");
+	while (text.n < LIMIT_SIGNING_REWRITTEN_BYTES)
+		signing_bytes_text(
+		    &text, "a line of text that is repeated until there is a lot of it\n");
+	got = rig_sign(text.s, "\xe2\x82\xac", HTML, &why);
+	assert_non_null(got);
+	assert_memory_equal(got, text.s, text.n);
+	assert_string_equal(got + text.n, "EUR\n");
+	free(got);
+	signing_bytes_free(&text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -441,6 +472,7 @@ int main(void)
 	    cmocka_unit_test(test_left_alone),
 	    cmocka_unit_test(test_forwarded),
 	    cmocka_unit_test(test_texts),
+	    cmocka_unit_test(test_bounds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
