@@ -25,7 +25,7 @@ struct maillog_source {
 	uid_t *users;
 	size_t nusers;
 	char *cursor; /* of the last entry that was looked at */
-	bool waiting; /* at the end; only a change is worth a look */
+	bool unread;  /* the journal stands on an entry that is still to be looked at */
 	char program[256], text[TEXT_BYTES];
 };
 
@@ -91,7 +91,8 @@ static int go_to(struct maillog_source *s, const char *cursor)
 		return rc;
 	log_warn(NULL, "gap in the journal: the entry that was read last is no longer there; "
 		       "what was written between it and the next one, if anything, is lost");
-	return sd_journal_previous(s->journal); /* this one is still to be read */
+	s->unread = true;
+	return rc;
 }
 
 static struct maillog_source *open_journal(
@@ -109,6 +110,8 @@ static struct maillog_source *open_journal(
 	strlist_copy(&s->sendmail, &cfg->maillog.sendmail);
 	note_users(s, &cfg->maillog.users);
 	rc = open_place(s, place);
+	if (rc >= 0)
+		rc = sd_journal_get_fd(s->journal); /* begins to watch the directory */
 	if (rc >= 0)
 		rc = match_units(s, &cfg->maillog.units);
 	if (rc >= 0)
@@ -199,13 +202,11 @@ static bool next(struct maillog_source *s, struct maillog_line *line,
     char key[static MAILLOG_KEY_BYTES], bool *more)
 {
 	*more = false;
-	/* Files that came or went are seen only by asking for changes. */
-	if (s->waiting && sd_journal_process(s->journal) == SD_JOURNAL_NOP)
-		return false;
+	sd_journal_process(s->journal); /* files that came or went */
 	for (int i = 0; i < ENTRIES_AT_ONCE; i++) {
-		s->waiting = sd_journal_next(s->journal) <= 0;
-		if (s->waiting)
+		if (!s->unread && sd_journal_next(s->journal) <= 0)
 			return false;
+		s->unread = false;
 		if (!note_cursor(s))
 			continue;
 		if (read_entry(s, line)) {
