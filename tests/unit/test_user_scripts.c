@@ -7,6 +7,7 @@
 #include "common/list.h"
 #include "common/store/store_shared.h"
 #include "common/verdict.h"
+#include "lua-bindings/luaout.h"
 #include "lua-bindings/script_set.h"
 #include "lua-bindings/smtpsvr.h"
 
@@ -418,30 +419,109 @@ static void test_broken_script_of_a_user(void **state)
 	close_rig();
 }
 
+#define MANY 200
+#define LITERAL_BYTES 4000 /* of each compiled script */
+#define KEPT_KIB 200	   /* far below what 200 of them would take */
+
+static double most_kib, least_kib;
+
+static void note_memory(const char *text, size_t n, void *arg)
+{
+	double kib = strtod(text, NULL);
+
+	(void)n, (void)arg;
+	most_kib = kib > most_kib ? kib : most_kib;
+	least_kib = kib < least_kib ? kib : least_kib;
+}
+
+static void write_many(void)
+{
+	for (int i = 0; i < MANY; i++) {
+		char *name = xasprintf("user%d/user_redirect.lua", i);
+		char *text = xasprintf("function MainDoRouting()\n"
+				       "  local long = '%0*d'\n"
+				       "  collectgarbage()\n"
+				       "  print(collectgarbage('count'))\n"
+				       "  Forwards='f%d@far.test' UseForwards=1\n"
+				       "end",
+		    LITERAL_BYTES, 1, i);
+
+		script(name, text);
+		free(name);
+		free(text);
+	}
+}
+
+/* Hundreds of users with scripts do not make a session's state grow. */
 static void test_many_own_scripts(void **state)
 {
-	char name[60], text[4000] = "", more[40];
+	char text[4000] = "", more[40], *verdict;
 	enum script_id one;
 
 	(void)state;
-	for (int i = 0; i < 200; i++) {
+	for (int i = 0; i < MANY; i++) {
 		snprintf(more, sizeof more, "user%d:\n", i);
 		strncat(text, more, sizeof text - strlen(text) - 1);
 	}
 	open_rig(text, "", NULL);
-	for (int i = 0; i < 200; i++) {
-		snprintf(name, sizeof name, "user%d/user_redirect.lua", i);
-		snprintf(text, sizeof text,
-		    "function MainDoRouting() Forwards='f%d@far.test' UseForwards=1 end", i);
-		script(name, text);
-	}
+	write_many();
 	load();
-	assert_int_equal(script_set_count(set), SCRIPT_COUNT + 200);
+	assert_int_equal(script_set_count(set), SCRIPT_COUNT + MANY);
 	assert_true(script_set_for_user(set, SCRIPT_USER_REDIRECT, "USER123", &one));
 	assert_string_equal(script_set_user(set, one), "user123");
 	assert_int_equal(script_set_kind(set, one), SCRIPT_USER_REDIRECT);
 	expect(STRANGER, "<user7@one.test> <user199@one.test>", SUBJECT, 0,
 	    "continue" MARK MARK ADD("f7@far.test") ADD("f199@far.test"));
+
+	most_kib = 0, least_kib = 1e9;
+	luaout_capture(note_memory, NULL);
+	for (int i = 0; i < MANY; i++) { /* all of them in the one state of the pool */
+		snprintf(more, sizeof more, "<user%d@one.test>", i);
+		verdict = deliver(STRANGER, more, SUBJECT, 0);
+		assert_non_null(strstr(verdict, "@far.test"));
+		free(verdict);
+	}
+	luaout_capture(NULL, NULL);
+	assert_true(most_kib > 0);
+	assert_true(most_kib < least_kib + KEPT_KIB);
+	close_rig();
+}
+
+/* ---- functions ---- */
+
+static void test_functions(void **state)
+{
+	(void)state;
+	open_rig("ann:\n\tMood = fine\n\tForwards = x@far.test; bob\n\tUseForwards = yes\nbob:\n",
+	    "team: ann, far@away.test\nprog: |/bin/x\n", NULL);
+	script("user_redirect.lua",
+	    "local function show(address)\n"
+	    "  local all = {}\n"
+	    "  for _, t in ipairs(VPOP3.ExpandAddress(address, -1)) do\n"
+	    "    all[#all + 1] = t.Name .. (t.List and '!' or '') .. (t.Remote and '>' or '')\n"
+	    "      .. (t.Forwarded and '+' or '') .. tostring(t.DeferredExpansion)\n"
+	    "  end\n"
+	    "  return table.concat(all, ' ')\n"
+	    "end\n"
+	    "function MainDoRouting()\n"
+	    "  assert(table.concat(VPOP3.GetUserList(), ' ') == 'ann bob')\n"
+	    "  assert(show('bob@one.test') == 'bobnil', show('bob@one.test'))\n"
+	    "  assert(show('ann') == 'annnil x@far.test>+nil bob+nil', show('ann'))\n"
+	    "  assert(show('team@one.test') == 'team@one.test!false annnil x@far.test>+nil '\n"
+	    "    .. 'bob+nil far@away.test>nil', show('team@one.test'))\n"
+	    "  assert(show('prog@one.test') == 'prog@one.test!true')\n"
+	    "  assert(show('no@where.test') == 'no@where.test>nil')\n"
+	    "  assert(show('nobody@one.test') == 'nobody@one.testnil')\n"
+	    "  assert(not pcall(VPOP3.ExpandAddress))\n"
+	    "  assert(VPOP3.GetUserSetting('ANN', 'Mood') == 'fine')\n"
+	    "  assert(VPOP3.SetUserSetting('ann', 'Mood', 'bad'))\n"
+	    "  assert(VPOP3.GetUserSetting('ann', 'Mood') == 'bad')\n"
+	    "  assert(VPOP3.GetUserSetting('bob', 'Mood') == nil)\n"
+	    "  os.setsafety('x')\n"
+	    "  assert(show('ann') == 'annnil')\n" /* other people's settings are not to be seen */
+	    "  Assistants, UseForwards = 'seen@far.test', false\n"
+	    "end");
+	expect(STRANGER, "<ann@one.test>", SUBJECT, 0, "continue" MARK ADD("seen@far.test"));
 	close_rig();
 }
 
@@ -651,6 +731,7 @@ int main(void)
 	    cmocka_unit_test(test_own_scripts),
 	    cmocka_unit_test(test_broken_script_of_a_user),
 	    cmocka_unit_test(test_many_own_scripts),
+	    cmocka_unit_test(test_functions),
 	    cmocka_unit_test(test_declared_settings),
 	    cmocka_unit_test(test_delivery),
 	    cmocka_unit_test(test_delivery_globals),
