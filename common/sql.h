@@ -16,7 +16,8 @@ enum sql_answer {
 	SQL_ROWS,
 	SQL_WRONG,   /* it is not understood: why says what and where */
 	SQL_FAILED,  /* it was understood and cannot be answered: division by zero, too many rows */
-	SQL_NO_STORE /* the store did not answer, or not in time */
+	SQL_LATE,    /* it takes longer than there is time */
+	SQL_NO_STORE /* the store did not answer */
 };
 
 struct sql_rows { /* zero it before use */

@@ -204,8 +204,9 @@ static enum sql_answer failure(struct query *q)
 
 	if (q->run.unknown)
 		return answer(q, SQL_NO_STORE, "the store does not answer");
-	if (rc == SQLITE_INTERRUPT || rc == SQLITE_BUSY)
-		return answer(q, SQL_NO_STORE, "no answer in time");
+	if (q->run.late || rc == SQLITE_INTERRUPT || rc == SQLITE_BUSY ||
+	    clock_ms() >= q->run.until)
+		return answer(q, SQL_LATE, "no answer in time");
 	if (rc == SQLITE_TOOBIG)
 		return answer(q, SQL_FAILED, "a text is longer than 65536 bytes");
 	if (rc == SQLITE_ERROR)
@@ -263,8 +264,9 @@ static enum sql_answer count(struct query *q, const struct store_window *window)
 	int64_t left = q->run.until - clock_ms();
 	struct store_count counted;
 
-	if (left <= 0 ||
-	    store_attempt_count(q->run.store, window, &counted, (int)left) != STORE_FOUND)
+	if (left < SQL_LEAST_MS)
+		return answer(q, SQL_LATE, "no answer in time");
+	if (store_attempt_count(q->run.store, window, &counted, (int)left) != STORE_FOUND)
 		return answer(q, SQL_NO_STORE, "the store does not answer");
 	q->rows->cells = xcalloc(1, sizeof *q->rows->cells);
 	q->rows->cells[0] = xasprintf("%" PRIu64, counted.n);

@@ -151,11 +151,11 @@ static int fetch(struct cursor *c)
 	while (c->n == 0 && !c->at.end) {
 		int64_t left = run->until - clock_ms();
 
-		if (left <= 0 || store_attempt_page(run->store, &c->window, &c->at, keep, c,
-				     (int)left) == STORE_UNKNOWN) {
-			run->unknown = true;
+		run->late = left < SQL_LEAST_MS;
+		run->unknown = !run->late && store_attempt_page(run->store, &c->window, &c->at,
+						 keep, c, (int)left) == STORE_UNKNOWN;
+		if (run->late || run->unknown)
 			return SQLITE_ERROR;
-		}
 	}
 	return SQLITE_OK;
 }

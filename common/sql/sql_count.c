@@ -88,18 +88,22 @@ static size_t by_pattern(const struct sql_node *call, char code[static 4], bool 
 	return count;
 }
 
-size_t sql_result_code(const struct sql_node *c, char code[static 4], bool *exactly)
+size_t sql_result_code(
+    const struct sql_node *c, char code[static 4], bool *exactly, const struct sql_node **of)
 {
+	const struct sql_node *call = c, *text = NULL;
+	size_t n = 0;
+
 	*exactly = false;
 	if (c->kind == NODE_COMPARE && strcmp(c->text, "=") == 0) {
-		if (is_text(c->child->next))
-			return by_beginning(c->child, c->child->next, code, exactly);
-		if (is_text(c->child))
-			return by_beginning(c->child->next, c->child, code, exactly);
+		text = is_text(c->child) ? c->child : c->child->next;
+		call = is_text(c->child) ? c->child->next : c->child;
+		n = is_text(text) ? by_beginning(call, text, code, exactly) : 0;
+	} else if (c->kind == NODE_CALL && strcmp(c->text, "like") == 0) {
+		n = by_pattern(c, code, exactly);
 	}
-	if (c->kind == NODE_CALL && strcmp(c->text, "like") == 0)
-		return by_pattern(c, code, exactly);
-	return 0;
+	*of = n > 0 ? call->child : NULL;
+	return n;
 }
 
 /* ---- windows ---- */
@@ -158,12 +162,13 @@ static bool by_time(struct counting *c, const struct sql_node *condition)
 
 static bool condition(struct counting *c, const struct sql_node *node)
 {
+	const struct sql_node *of;
 	char code[4];
 	bool exactly;
 
 	if (node->kind == NODE_COMPARE && (by_key(c, node) || by_time(c, node)))
 		return true;
-	if (c->coded || sql_result_code(node, code, &exactly) == 0 || !exactly)
+	if (c->coded || sql_result_code(node, code, &exactly, &of) == 0 || !exactly)
 		return false;
 	c->coded = true;
 	memcpy(c->code, code, sizeof code);

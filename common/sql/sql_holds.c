@@ -113,10 +113,10 @@ static int filter(
 
 	(void)number, (void)plan, (void)argc, (void)argv;
 	clear(c);
-	if (left > 0 && store_hold_list(run->store, keep, c, (int)left) != STORE_UNKNOWN)
-		return SQLITE_OK;
-	run->unknown = true;
-	return SQLITE_ERROR;
+	run->late = left < SQL_LEAST_MS;
+	run->unknown =
+	    !run->late && store_hold_list(run->store, keep, c, (int)left) == STORE_UNKNOWN;
+	return run->late || run->unknown ? SQLITE_ERROR : SQLITE_OK;
 }
 
 static int next(sqlite3_vtab_cursor *base)

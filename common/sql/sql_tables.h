@@ -12,6 +12,10 @@ struct sql_run { /* one query while it runs */
 	const struct sql_tree *tree;
 	int64_t until;
 	bool unknown; /* the store did not answer */
+	bool late;    /* it was not asked any more */
 };
+
+/* Milliseconds below which the store is not asked: no answer would say nothing about it. */
+#define SQL_LEAST_MS 10
 
 extern const sqlite3_module sql_attempts_module, sql_holds_module;

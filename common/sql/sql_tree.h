@@ -210,8 +210,9 @@ bool sql_write(struct sql_tree *, const struct sql_query *, struct sql_written *
 void sql_written_clear(struct sql_written *);
 
 /* Does the condition say that `result` begins with digits? How many; 0: it does not. *exactly: it
- * says nothing else. */
-size_t sql_result_code(const struct sql_node *condition, char code[static 4], bool *exactly);
+ * says nothing else. *of: the column. */
+size_t sql_result_code(const struct sql_node *condition, char code[static 4], bool *exactly,
+    const struct sql_node **of);
 
 /* Does the query only count attempts in a window that the store can count by itself? The strings
  * of the window live as long as the tree. */

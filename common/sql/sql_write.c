@@ -405,17 +405,15 @@ static void sources(struct writer *w, const struct sql_query *q)
  * of them. */
 static void code(struct writer *w, const struct sql_node *condition)
 {
-	const struct sql_node *n = condition->child;
+	const struct sql_node *column;
 	char digits[4];
 	bool exactly;
-	size_t count = sql_result_code(condition, digits, &exactly);
+	size_t count = sql_result_code(condition, digits, &exactly, &column);
 	unsigned source;
 
 	if (count == 0)
 		return;
-	while (n->kind != NODE_COLUMN)
-		n = n->child;
-	source = n->source->number;
+	source = column->source->number;
 	putf(w, " AND s%u.code >= ", source);
 	text_parameter(w, sql_keep(w->tree, digits, count));
 	putf(w, " AND s%u.code < ", source);
