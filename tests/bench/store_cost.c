@@ -1,4 +1,5 @@
-/* store_cost - what the store costs: recording attempts, counting a window, taking from a limit.
+/* store_cost - what the store costs: recording attempts, counting a window, taking from a limit,
+ * queries of scripts.
  *
  *   store_cost URL ATTEMPTS [SECONDS]
  *
@@ -6,6 +7,7 @@
  * of them are of one server, one in three is refused with 4xx. Then measures single calls, in
  * microseconds. The windows are those that a throttling script asks for. */
 #include "common/list.h"
+#include "common/sql.h"
 #include "common/store.h"
 
 #include <inttypes.h>
@@ -85,11 +87,16 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+static void report_of(const char *what, int64_t *ns, size_t n, uint64_t result)
+{
+	qsort(ns, n, sizeof *ns, compare);
+	printf("%-30s median %8.1f us   99%% %8.1f us   (%" PRIu64 ")\n", what,
+	    (double)ns[n / 2] / 1000, (double)ns[n * 99 / 100] / 1000, result);
+}
+
 static void report(const char *what, int64_t *ns, uint64_t result)
 {
-	qsort(ns, CALLS, sizeof *ns, compare);
-	printf("%-30s median %8.1f us   99%% %8.1f us   (%" PRIu64 ")\n", what,
-	    (double)ns[CALLS / 2] / 1000, (double)ns[CALLS * 99 / 100] / 1000, result);
+	report_of(what, ns, CALLS, result);
 }
 
 static void count(const char *what, const char *server, const char *result, int64_t back_ms)
@@ -129,6 +136,40 @@ static void take(void)
 	report("take, two windows", ns, 0);
 }
 
+/* As VPOP3.PostgresQuery asks, without Lua. */
+static void query(const char *what, size_t times, const char *sql)
+{
+	static int64_t ns[CALLS];
+	struct sql_rows rows = {0};
+	uint64_t result = 0;
+	char why[400];
+
+	for (size_t i = 0; i < times; i++) {
+		int64_t began = clock_ns(CLOCK_MONOTONIC);
+
+		if (sql_query(store, sql, strlen(sql), &rows, why, sizeof why, WAIT_MS) != SQL_ROWS)
+			die(why);
+		ns[i] = clock_ns(CLOCK_MONOTONIC) - began;
+		result = rows.n > 0 ? strtoull(rows.cells[0], NULL, 10) : 0;
+		sql_rows_clear(&rows);
+	}
+	report_of(what, ns, times, result);
+}
+
+static void queries(void)
+{
+	query("SQL as in VPOP3's example", CALLS,
+	    "SELECT COUNT(*) AS cnt FROM outqueue.sendattempts WHERE server='mx0.example.com'"
+	    " AND starttime > CURRENT_TIMESTAMP + '-15 MINUTES' AND LEFT(result, 1) = '4'");
+	query("SQL that SQLite must run", CALLS / 10,
+	    "SELECT count(*), count(DISTINCT domain) FROM outqueue.sendattempts"
+	    " WHERE server = 'mx0.example.com' AND starttime > now() - interval '15 minutes'"
+	    " AND left(result, 1) = '4'");
+	query("SQL, the last ten of a server", CALLS / 10,
+	    "SELECT delay, result, starttime FROM outqueue.sendattempts"
+	    " WHERE server = 'mx0.example.com' ORDER BY starttime DESC LIMIT 10");
+}
+
 int main(int argc, char **argv)
 {
 	struct store_options options;
@@ -156,6 +197,7 @@ int main(int argc, char **argv)
 	count("count 4xx, rare server", "mx998.example.com", "4", span_ms);
 	count("count 4xx, unknown server", "nobody.example", "4", span_ms);
 	take();
+	queries();
 	store_close(store);
 	return 0;
 }
