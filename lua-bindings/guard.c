@@ -1,8 +1,9 @@
 /* guard.c - see guard.h.
  *
- * The interval of the count hook is a compromise: at 1000 instructions a hook call costs about 1 %
- * of a tight loop, and a loop overruns its deadline by some microseconds only (tests/bench,
- * script_cost). It is shorter when there are long strings. */
+ * While any hook is armed liblua looks at it for each instruction: tight arithmetic takes twice its
+ * time then, work in library functions a tenth more (tests/bench, script_cost). The interval adds
+ * little to that: at 1000 instructions a call of the hook costs about 1 %, and a loop overruns its
+ * deadline by some microseconds only. It is shorter when there are long strings. */
 #include "lua-bindings/guard.h"
 
 #include "common/clock.h"
