@@ -1,6 +1,10 @@
-/* users.c - `mailhooks users`: who is local, what can be set for users, and what they have set. */
+/* users.c - `mailhooks users`: who is local, what can be set for users, and what they have set.
+ *
+ * As root it becomes the user of the configuration before it looks at scripts or opens the store,
+ * so that nothing there belongs to root afterwards. */
 #include "cli/cli.h"
 
+#include "common/daemon/privileges.h"
 #include "common/limits.h"
 #include "common/list.h"
 #include "common/redirect.h"
@@ -23,6 +27,18 @@ struct job {
 	char **argv;
 	int argc;
 };
+
+static bool drop_root(const struct config *cfg)
+{
+	struct identity id;
+	char why[512];
+
+	if (privileges_identity(cfg, &id, why, sizeof why) &&
+	    privileges_drop(cfg, &id, why, sizeof why))
+		return true;
+	fprintf(stderr, "mailhooks: %s\n", why);
+	return false;
+}
 
 static int no_answer(void)
 {
@@ -226,7 +242,8 @@ static int set_or_unset(struct job *j)
 	return status;
 }
 
-/* The file becomes the setting Users, for users.source = "store". */
+/* The file becomes the setting Users, for users.source = "store". The administrator may read it,
+ * the daemons need not. */
 static int import(struct job *j)
 {
 	char error[500];
@@ -237,7 +254,7 @@ static int import(struct job *j)
 		fprintf(stderr, "mailhooks: %s\n", error);
 		return EXIT_FAILURE;
 	}
-	status = put(j, NULL, USERS_STORE_SETTING, text);
+	status = drop_root(j->config) ? put(j, NULL, USERS_STORE_SETTING, text) : EX_CONFIG;
 	free(text);
 	return status;
 }
@@ -278,6 +295,8 @@ int cmd_users(struct config *cfg, int argc, char **argv)
 		;
 	if (i == NCOMMANDS || j.argc < commands[i].least || j.argc > commands[i].most)
 		return usage();
+	if (commands[i].run != import && !drop_root(cfg))
+		return EX_CONFIG;
 	j.users = users_load(cfg, error, sizeof error);
 	if (j.users != NULL && commands[i].run == settings)
 		j.set = script_set_load(cfg, error, sizeof error);
