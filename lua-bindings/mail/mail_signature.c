@@ -68,13 +68,25 @@ static bool is_remote(const struct mail *m, const char *recipient)
 					      : mail_is_remote(m, recipient);
 }
 
+/* Bounces and reports have no sender, the MTA's notices one of these. */
+static bool is_mta(const char *sender)
+{
+	static const char *const names[] = {"", "double-bounce", "mailer-daemon"};
+	size_t n = strcspn(sender, "@");
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (n == strlen(names[i]) && strncasecmp(sender, names[i], n) == 0)
+			return true;
+	return false;
+}
+
 /* A client of this host or network may be a filter that hands incoming mail back, so where the
- * local domains are known the sender must be in one. Bounces and reports have no sender. */
+ * local domains are known the sender must be in one. */
 static bool from_local_user(const struct mail *m)
 {
 	const char *sender = message_sender(m->message)->address;
 
-	if (*sender == '\0')
+	if (is_mta(sender))
 		return false;
 	if (*m->auth_user != '\0')
 		return true;

@@ -115,6 +115,8 @@ def test_who_is_signed_for(mta, milter):
     # a filter on this host hands over mail of strangers
     assert body("sam@one.test", f"eve@{mta.hostname}") == b"x\r\n"
     assert body("", "bob@two.test") == b"x\r\n"
+    assert body(f"MAILER-DAEMON@{mta.hostname}", "bob@two.test") == b"x\r\n"
+    assert body(f"double-bounce@{mta.hostname}", "bob@two.test") == b"x\r\n"
     assert body("sam@one.test", f"eve@{mta.hostname}", source="192.0.2.7") == b"x\r\n"
     signed = body("sam@one.test", "bob@two.test", login=True, source="192.0.2.7")
     assert signed.startswith(b"x\r\nOUT:user1")
