@@ -354,6 +354,20 @@ static void on_host(
 	p->loud = true;
 }
 
+static void message_removed(
+    struct dialogues *g, const struct maillog_line *line, const char *queue_id)
+{
+	char *id = xstrdup(queue_id); /* may be the message's own */
+	struct message *m;
+
+	end_message(g, id);
+	HASH_FIND_STR(g->messages, id, m);
+	if (m != NULL)
+		forget_message(g, m);
+	g->listener.removed(id, line->time_ms, g->listener.arg);
+	free(id);
+}
+
 static void forget_put_off(struct process *p, struct maillog_text recipient)
 {
 	for (size_t i = p->put_off.n; i-- > 0;)
@@ -377,12 +391,16 @@ static void on_recipient(struct dialogues *g, struct process *p, const struct ma
 			if (p->put_off_ms == 0)
 				p->put_off_ms = line->time_ms;
 		}
-		if (m != NULL)
+		/* Sendmail puts a recipient off at each host, so that says nothing. */
+		if (m != NULL && (line->mta == MAILLOG_POSTFIX || line->status != MAILLOG_DEFERRED))
 			m->done++;
 	}
-	/* Sendmail puts a recipient off at each host. */
-	if (line->mta == MAILLOG_POSTFIX && m != NULL && m->total > 0 && m->done >= m->total)
+	if (m == NULL || m->total <= 0 || m->done < m->total)
+		return;
+	if (line->mta == MAILLOG_POSTFIX)
 		end_message(g, m->queue_id);
+	else
+		message_removed(g, line, m->queue_id); /* said above its usual LogLevel only */
 }
 
 static void on_delivery(
@@ -433,17 +451,6 @@ static void on_queued(struct dialogues *g, const struct maillog_line *line, cons
 	g->listener.known(id, m->sender, line->size, line->time_ms, g->listener.arg);
 }
 
-static void on_removed(struct dialogues *g, const struct maillog_line *line, const char *id)
-{
-	struct message *m;
-
-	end_message(g, id);
-	HASH_FIND_STR(g->messages, id, m);
-	if (m != NULL)
-		forget_message(g, m);
-	g->listener.removed(id, line->time_ms, g->listener.arg);
-}
-
 void dialogues_line(
     struct dialogues *g, const struct maillog_line *line, const char *key, int64_t now_ms)
 {
@@ -466,7 +473,7 @@ void dialogues_line(
 	case MAILLOG_ACTIVE:
 	case MAILLOG_REMOVED:
 		id = copy(line->queue_id);
-		(line->kind == MAILLOG_REMOVED ? on_removed : on_queued)(g, line, id);
+		(line->kind == MAILLOG_REMOVED ? message_removed : on_queued)(g, line, id);
 		free(id);
 		break;
 	}
