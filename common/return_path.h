@@ -41,5 +41,6 @@ bool return_path_is_kept(const struct config *, const char *address);
  * codes), a constant. */
 const char *return_path_refuses(const struct config *, const char *recipient);
 
-/* Are the key files that the settings name usable now? False: error names the file. For checks. */
-bool return_path_usable(const struct config *, char *error, size_t size);
+/* Read the key files that the settings name, and tell of those that cannot be used. */
+void return_path_check(
+    const struct config *, void (*found)(void *arg, const char *path, const char *why), void *arg);

@@ -5,7 +5,6 @@
 #include "common/return_path/keys.h"
 #include "common/srs.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -180,7 +179,8 @@ const char *return_path_refuses(const struct config *c, const char *recipient)
 
 /* ---- checks ---- */
 
-bool return_path_usable(const struct config *c, char *error, size_t size)
+void return_path_check(
+    const struct config *c, void (*found)(void *arg, const char *path, const char *why), void *arg)
 {
 	for (int batv = 0; batv <= 1; batv++) {
 		const char *path = batv ? c->batv.key_file : c->srs.secret_file;
@@ -190,11 +190,8 @@ bool return_path_usable(const struct config *c, char *error, size_t size)
 		if (is_off(c, batv))
 			continue;
 		keys = keys_read(batv ? KEYS_NUMBERED : KEYS_LINES, path, why, sizeof why);
-		if (keys == NULL) {
-			snprintf(error, size, "key file %s: %s", path, why);
-			return false;
-		}
+		if (keys == NULL)
+			found(arg, path, why);
 		keys_unref(keys);
 	}
-	return true;
 }

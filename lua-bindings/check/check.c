@@ -2,6 +2,7 @@
 #include "lua-bindings/check/check.h"
 
 #include "common/near.h"
+#include "common/return_path.h"
 #include "lua-bindings/check/check_private.h"
 #include "lua-bindings/compat/compat.h"
 #include "lua-bindings/lib/dry.h"
@@ -285,6 +286,13 @@ static void hear_no_log(enum log_level level, const char *line, void *arg)
 	(void)level, (void)line, (void)arg;
 }
 
+/* Mail goes on without them, so a daemon starts all the same. */
+static void key_file(void *arg, const char *path, const char *why)
+{
+	check_add(arg, CHECK_KEY_FILE, path, 0, xstrdup(why),
+	    "nothing is signed or verified until that is put right");
+}
+
 void check_scripts(struct config *config, bool errors_only, struct check_report *report)
 {
 	struct checker c = {.report = report};
@@ -302,6 +310,7 @@ void check_scripts(struct config *config, bool errors_only, struct check_report 
 		check_add(report, CHECK_CONFIGURATION, config->path, 0, xstrdup(error),
 		    "no script can be looked at before that");
 	script_set_unref(c.set);
+	return_path_check(config, key_file, report);
 	log_capture(NULL, NULL);
 	luaout_capture(NULL, NULL);
 	luaout_capture_errors(NULL, NULL);

@@ -21,6 +21,7 @@ enum check_severity {
 
 enum check_kind {
 	CHECK_CONFIGURATION,
+	CHECK_KEY_FILE,
 	CHECK_SYNTAX,
 	CHECK_TOP_LEVEL,
 	CHECK_USER_SCRIPT,

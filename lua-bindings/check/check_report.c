@@ -9,6 +9,7 @@
 
 static const struct check_kind_info kinds[CHECK_KINDS] = {
     [CHECK_CONFIGURATION] = {"configuration", CHECK_ERROR},
+    [CHECK_KEY_FILE] = {"key-file", CHECK_WARNING},
     [CHECK_SYNTAX] = {"syntax", CHECK_ERROR},
     [CHECK_TOP_LEVEL] = {"top-level", CHECK_ERROR},
     [CHECK_USER_SCRIPT] = {"user-script", CHECK_WARNING},

@@ -450,6 +450,24 @@ def test_keys_that_cannot_be_read(mta, start, keys, policy):
     mta.wait_delivery(recipient=local(mta))
 
 
+@pytest.mark.parametrize("mta", ["postfix"], indirect=True)
+def test_mailhooks_check_reads_the_keys(mta, keys):
+    settings = [w for setting in keys.settings for w in ("-o", setting)]
+    scripts = machine.new_directory("scripts")
+
+    def check():
+        done = machine.run(machine.BUILD / "cli/mailhooks", "-c", "/dev/null", *settings, "-o",
+                           f"scripts={scripts}", "-o", "lua.out=", "-o", "lua.errors=", "check",
+                           check=False)
+        return done.stdout.decode()
+    assert "key-file" not in check()
+    keys.batv.chmod(0o644)
+    keys.srs.unlink()
+    said = check()
+    assert re.search(r"batv\.keys.*everybody can read it", said)
+    assert re.search(r"srs\.secret.*No such file", said)
+
+
 def test_while_the_service_is_down(mta, keys, milter, policy):
     """R18: mail for this host waits, and is not lost; on Sendmail nothing else waits."""
     milter.start(None, *keys.settings, "batv.sign=true")

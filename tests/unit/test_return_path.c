@@ -498,17 +498,26 @@ static void test_rotation(void **state)
 
 /* ---- settings ---- */
 
+static void note_unusable(void *arg, const char *path, const char *why)
+{
+	char *text = arg;
+	size_t n = strlen(text);
+
+	snprintf(text + n, 1000 - n, "%s: %s\n", path, why);
+}
+
 static void test_off_and_unknown(void **state)
 {
 	struct config *off = rig_load_ok("", NULL), *on = settings("");
-	char *out, error[256];
+	char *out, error[1000] = "";
 
 	(void)state;
 	assert_int_equal(
 	    return_path_do(off, RETURN_PATH_BATV_SIGN, "a@b.test", &out, NULL), RETURN_PATH_OFF);
 	assert_int_equal(
 	    return_path_do(off, RETURN_PATH_SRS_FORWARD, "a@b.test", &out, NULL), RETURN_PATH_OFF);
-	assert_true(return_path_usable(off, error, sizeof error));
+	return_path_check(off, note_unusable, error);
+	assert_string_equal(error, "");
 
 	complaints = 0;
 	log_capture(hear, NULL);
@@ -519,7 +528,8 @@ static void test_off_and_unknown(void **state)
 	assert_int_equal(return_path_reverse(on, "ann@ours.test", &out), RETURN_PATH_NOT);
 	assert_int_equal(return_path_reverse(on, "SRS0=x@elsewhere.test", &out), RETURN_PATH_NOT);
 	assert_int_equal(complaints, 1);
-	assert_false(return_path_usable(on, error, sizeof error));
+	return_path_check(on, note_unusable, error);
+	assert_non_null(strstr(error, secret_path));
 	assert_non_null(strstr(error, "No such file"));
 	log_capture(NULL, NULL);
 	config_unref(off);
