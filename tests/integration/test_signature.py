@@ -322,3 +322,19 @@ def test_example_disclaimer(mta, milter):
     assert html.startswith("<body>x\n<hr>\n<p style=") and html.endswith("</p>\n</body>")
     assert send("ann@two.test", "hi", "b@two.test") == ["x", "<body>x</body>"]
     assert send("ann@one.test", "Re: hi", "c@two.test") == ["x", "<body>x</body>"]
+
+
+def test_body_changes_are_asked_for_when_needed(mta, milter):
+    """The MTA is asked whether the body may be replaced only while a script may want to."""
+    milter.start("function Start() end", "log.level=debug", signature=SCRIPT)
+
+    def may_replace():
+        before = milter.log().count("negotiated: ")
+        assert mta.send("ann@one.test", "bob@two.test", "Subject: s\n\nx\n").code == 250
+        lines = [line for line in milter.log().splitlines() if "negotiated: " in line][before:]
+        return all(int(line.rpartition(" 0x")[2], 16) & 0x2 for line in lines) if lines else None
+
+    assert may_replace() is True
+    milter.script("signature.lua", "-- nothing")
+    milter.reload()
+    assert may_replace() is False
