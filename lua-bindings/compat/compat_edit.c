@@ -75,8 +75,7 @@ static int by_place(const void *a, const void *b)
 
 static char *append(char *out, const char *s, size_t n)
 {
-	if (n > 0)
-		memcpy(out, s, n);
+	memcpy(out, s, n);
 	return out + n;
 }
 
@@ -95,7 +94,8 @@ char *edits_apply(struct edits *edits, const char *text, size_t n, const char *h
 		const struct edit *e = &edits->v[i];
 
 		p = append(p, text + at, e->at - at);
-		p = append(p, edits->pool + e->text, e->n);
+		if (e->n > 0)
+			p = append(p, edits->pool + e->text, e->n);
 		at = e->at + e->removes;
 	}
 	p = append(p, text + at, n - at);
