@@ -136,6 +136,10 @@ static void expand_alias(
 	for (size_t i = 0; i < a->targets.n; i++) {
 		const char *target = a->targets.v[i];
 
+		if (w->out->n >= LIMIT_EXPANSION) { /* the name service need not be asked */
+			w->out->whole = false;
+			break;
+		}
 		if (target[0] == '\\')
 			expand_mailbox(w, target + 1, domain);
 		else

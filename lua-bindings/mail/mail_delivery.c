@@ -236,6 +236,7 @@ static bool all_agree(const struct delivering *all)
 /* The addresses a user's script adds; false: none. */
 static bool add_forwards(struct mail *m, const struct box *box)
 {
+	struct strlist now = STRLIST_INIT;
 	const char *why;
 	size_t added = 0;
 
@@ -244,19 +245,23 @@ static bool add_forwards(struct mail *m, const struct box *box)
 		    box->user);
 		return false;
 	}
+	mail_recipients(m, &now);
 	for (size_t i = 0; i < box->decided.forwards.n; i++) {
 		char *address;
 
 		if (!mail_target(
 			m, box->decided.forwards.v[i], box->recipient, box->user, &address))
 			continue;
-		if (verdict_recipient(m->verdict, true, address, NULL, &why)) {
+		if (strlist_has_nocase(&now, address)) {
+			added++; /* he gets it already */
+		} else if (verdict_recipient(m->verdict, true, address, NULL, &why)) {
 			log_info(m->id, "recipient <%.200s> added by delivery.lua of user %s",
 			    address, box->user);
 			added++;
 		}
 		free(address);
 	}
+	strlist_clear(&now);
 	if (added > 0)
 		mail_mark_forwarded(m, box->user);
 	return added > 0;
@@ -273,7 +278,9 @@ static bool leave_mailbox(struct mail *m, const struct box *box, bool forwarded)
 		return false;
 	mail_recipients(m, &now);
 	if (!forwarded || !strlist_has_nocase(&now, box->recipient))
-		log_warn(m->id, "user %s has no folder and no forward for it; the mailbox is kept",
+		log_warn(m->id,
+		    "user %s has no folder for the message, and no forward that he alone gets it "
+		    "by; the mailbox is kept",
 		    box->user);
 	else
 		left = verdict_recipient(m->verdict, false, box->recipient, NULL, &why);

@@ -295,7 +295,7 @@ static const struct routed *route_user(struct routing *r, const char *user, cons
 	r->routed = xgrow(r->routed, r->nrouted, sizeof *r->routed);
 	out = &r->routed[r->nrouted++];
 	*out = (struct routed){.user = xstrdup(user)};
-	if (users_settings(r->users, user, &settings, mail_users_ms(r->mail)) == USERS_UNKNOWN)
+	if (mail_user_settings(r->mail, user, &settings) == USERS_UNKNOWN)
 		r->unknown = true;
 	redirect_from_settings(&g.redirect, &settings);
 	spam_default(r, &g.redirect);

@@ -5,6 +5,7 @@
 #include "common/forward_trace.h"
 #include "common/limits.h"
 #include "common/outgoing.h"
+#include "common/waiting.h"
 #include "lua-bindings/convert.h"
 
 #include <lauxlib.h>
@@ -16,13 +17,20 @@
 #include <string.h>
 #include <strings.h>
 
-int mail_users_ms(const struct mail *m)
+enum users_answer mail_user_settings(const struct mail *m, const char *user, struct strlist *pairs)
 {
+	struct users *users = script_set_users(m->set);
 	int64_t left = m->deadline_ms - clock_ms();
+	enum users_answer answer;
 
-	if (left < 0)
-		return 0;
-	return left < LIMIT_USERS_STORE_MS ? (int)left : LIMIT_USERS_STORE_MS;
+	if (left <= 0 || !waiting_enter()) {
+		users_presets(users, user, pairs);
+		return USERS_UNKNOWN;
+	}
+	answer = users_settings(
+	    users, user, pairs, left < LIMIT_USERS_STORE_MS ? (int)left : LIMIT_USERS_STORE_MS);
+	waiting_leave();
+	return answer;
 }
 
 /* ---- targets ---- */

@@ -9,8 +9,9 @@
 
 #include <stdbool.h>
 
-/* Milliseconds left for a question to the store while the sender waits. */
-int mail_users_ms(const struct mail *);
+/* users_settings() while the sender waits: bounded by LIMIT_USERS_STORE_MS and by how many may wait
+ * at once. */
+enum users_answer mail_user_settings(const struct mail *, const char *user, struct strlist *pairs);
 
 /* An address as it can stand in the envelope: a bare name of a user, or of an alias, gets a domain,
  * his own or that of the recipient. malloc'ed. */

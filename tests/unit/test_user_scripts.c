@@ -607,7 +607,7 @@ static const struct {
     {"function DeliverMessage() Folders = {} end", "<ann@one.test>", "continue"},
     /* an alias is not taken away for one of its members */
     {"function DeliverMessage() Folders = {} Forwards = {'f@far.test'} end", "<plain@one.test>",
-	"continue" MARK MARK ADD("f@far.test") ADD("f@far.test")},
+	"continue" MARK MARK ADD("f@far.test")},
     {"function DeliverMessage() Forwards = {'f@far.test'} Folders = {} "
      "ForwardingSenderAddress = 'me@one.test' ForwardingSenderText = 'Me' end",
 	"<ann@one.test>",

@@ -7,6 +7,7 @@
 #include "common/users/users_text.h"
 #include "tests/unit/script_rig.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -280,6 +281,42 @@ static void test_store(void **state)
 	close_users();
 }
 
+#define THREADS 8
+#define ROUNDS 300
+
+static void *look_up(void *arg)
+{
+	bool *fine = arg;
+	char *name;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		*fine &= users_find(users, "info@one.test", &name) == USERS_YES;
+		free(name);
+		*fine &= users_exist(users, "zoe") == USERS_NO;
+	}
+	return NULL;
+}
+
+/* All of them want the list before anybody has it. */
+static void test_threads(void **state)
+{
+	pthread_t threads[THREADS];
+	bool fine[THREADS];
+
+	(void)state;
+	open_users("store", NULL, NULL);
+	give(NULL, USERS_STORE_SETTING, people);
+	for (int i = 0; i < THREADS; i++) {
+		fine[i] = true;
+		assert_int_equal(pthread_create(&threads[i], NULL, look_up, &fine[i]), 0);
+	}
+	for (int i = 0; i < THREADS; i++) {
+		pthread_join(threads[i], NULL);
+		assert_true(fine[i]);
+	}
+	close_users();
+}
+
 static void test_store_without_users(void **state)
 {
 	(void)state;
@@ -536,6 +573,7 @@ int main(void)
 	    cmocka_unit_test(test_system),
 	    cmocka_unit_test(test_system_with_root),
 	    cmocka_unit_test(test_store),
+	    cmocka_unit_test(test_threads),
 	    cmocka_unit_test(test_store_without_users),
 	    cmocka_unit_test(test_store_away),
 	    cmocka_unit_test(test_settings),
