@@ -15,8 +15,6 @@
 
 enum rank { RANK_NONE, RANK_SENT, RANK_REFUSED, RANK_PUT_OFF };
 
-/* ---- the parts ---- */
-
 static char *copy(struct maillog_text t)
 {
 	return xstrndup(t.n > 0 ? t.s : "", t.n);
@@ -25,73 +23,6 @@ static char *copy(struct maillog_text t)
 static bool is(const char *s, struct maillog_text t)
 {
 	return strlen(s) == t.n && strncasecmp(s, t.s, t.n) == 0;
-}
-
-struct dialogue *dialogues_add(struct dialogue ***v, size_t *n)
-{
-	struct dialogue *d = xcalloc(1, sizeof *d);
-
-	*v = xgrow(*v, *n, sizeof **v);
-	(*v)[(*n)++] = d;
-	d->delay_ms = -1;
-	return d;
-}
-
-static void free_dialogue(struct dialogue *d)
-{
-	free(d->key);
-	free(d->server);
-	free(d->address);
-	free(d->domain);
-	free(d->connection);
-	free(d->tls);
-	free(d->stage);
-	free(d->result);
-	strlist_clear(&d->recipients);
-	strlist_clear(&d->results);
-	free(d);
-}
-
-struct message *dialogues_message(struct dialogues *g, const char *queue_id)
-{
-	struct message *m;
-
-	HASH_FIND_STR(g->messages, queue_id, m);
-	if (m != NULL)
-		return m;
-	m = xcalloc(1, sizeof *m);
-	m->queue_id = xstrdup(queue_id);
-	m->total = -1;
-	HASH_ADD_KEYPTR(hh, g->messages, m->queue_id, strlen(m->queue_id), m);
-	return m;
-}
-
-static void forget_message(struct dialogues *g, struct message *m)
-{
-	HASH_DEL(g->messages, m);
-	free(m->queue_id);
-	free(m->sender);
-	free(m);
-}
-
-struct process *dialogues_process(struct dialogues *g, unsigned long pid)
-{
-	struct process *p;
-
-	HASH_FIND(hh, g->processes, &pid, sizeof pid, p);
-	if (p != NULL)
-		return p;
-	p = xcalloc(1, sizeof *p);
-	p->pid = pid;
-	HASH_ADD(hh, g->processes, pid, sizeof p->pid, p);
-	return p;
-}
-
-static void forget_tls(struct process *p)
-{
-	xreplace(&p->tls_server, NULL);
-	xreplace(&p->tls_address, NULL);
-	xreplace(&p->tls, NULL);
 }
 
 /* ---- telling ---- */
@@ -156,7 +87,7 @@ static void end_delivery(struct dialogues *g, struct process *p)
 	p->lost = lost;
 	p->nlost = nlost;
 	for (size_t i = 0; i < p->n; i++)
-		free_dialogue(p->v[i]);
+		dialogues_drop(p->v[i]);
 	free(p->v);
 	p->v = NULL;
 	p->n = 0;
@@ -179,9 +110,9 @@ static void forget_process(struct dialogues *g, struct process *p)
 	end_delivery(g, p);
 	tell(g, p);
 	for (size_t i = 0; i < p->nlost; i++)
-		free_dialogue(p->lost[i]);
+		dialogues_drop(p->lost[i]);
 	free(p->lost);
-	forget_tls(p);
+	dialogues_forget_tls(p);
 	xreplace(&p->recipient, NULL); /* a loaded state may have them without a message */
 	strlist_clear(&p->put_off);
 	HASH_DEL(g->processes, p);
@@ -197,7 +128,7 @@ static void forget_old(struct dialogues *g, int64_t log_ms)
 		if (p->log_ms < log_ms - FORGET_MS)
 			forget_process(g, p);
 	while (HASH_COUNT(g->messages) > DIALOGUES_MESSAGES)
-		forget_message(g, g->messages);
+		dialogues_forget_message(g, g->messages);
 }
 
 /* ---- reading ---- */
@@ -363,7 +294,7 @@ static void message_removed(
 	end_message(g, id);
 	HASH_FIND_STR(g->messages, id, m);
 	if (m != NULL)
-		forget_message(g, m);
+		dialogues_forget_message(g, m);
 	g->listener.removed(id, line->time_ms, g->listener.arg);
 	free(id);
 }
@@ -427,7 +358,7 @@ static void on_tls(struct dialogues *g, const struct maillog_line *line)
 {
 	struct process *p = dialogues_process(g, line->pid);
 
-	forget_tls(p);
+	dialogues_forget_tls(p);
 	p->log_ms = line->time_ms;
 	p->tls_server = copy(line->server);
 	p->tls_address = copy(line->address);
@@ -443,7 +374,7 @@ static void on_queued(struct dialogues *g, const struct maillog_line *line, cons
 	end_message(g, id);
 	HASH_FIND_STR(g->messages, id, m);
 	if (m != NULL)
-		forget_message(g, m); /* comes back as the newest */
+		dialogues_forget_message(g, m); /* comes back as the newest */
 	m = dialogues_message(g, id);
 	m->sender = copy(line->sender);
 	m->total = line->recipients_total;
@@ -524,6 +455,6 @@ void dialogues_free(struct dialogues *g)
 	HASH_ITER (hh, g->processes, p, next)
 		forget_process(g, p);
 	HASH_ITER (hh, g->messages, m, after)
-		forget_message(g, m);
+		dialogues_forget_message(g, m);
 	free(g);
 }

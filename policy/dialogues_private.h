@@ -37,6 +37,13 @@ struct dialogues {
 	int64_t lines, newest_ms; /* read; time of the newest dialogue */
 };
 
+/* dialogues_parts.c */
+
+/* The one that is known, or a new one. */
 struct message *dialogues_message(struct dialogues *, const char *queue_id);
 struct process *dialogues_process(struct dialogues *, unsigned long pid);
+void dialogues_forget_message(struct dialogues *, struct message *);
+void dialogues_forget_tls(struct process *);
+/* A new one at the end of the array. */
 struct dialogue *dialogues_add(struct dialogue ***v, size_t *n);
+void dialogues_drop(struct dialogue *);
