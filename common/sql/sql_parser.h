@@ -1,4 +1,4 @@
-/* sql_parser.h - where the parser stands; private to sql_parse*.c. */
+/* sql_parser.h - where the parser stands; private to common/sql/, for sql_parse*.c only. */
 #pragma once
 
 #include "common/sql/sql_token.h"

@@ -1,9 +1,8 @@
-/* sql_time.h - points in time and intervals as PostgreSQL reads, writes and adds them; private to
- * common/sql/.
+/* sql_time.h - points in time and intervals as PostgreSQL reads, writes and adds them.
  *
  * A point in time is milliseconds since 1970; where a day or an hour counts, it is one of the
  * process's time zone, as PostgreSQL's default is that of its server. Finer fractions are rounded.
- * Pure but for the time zone. Thread-safe. */
+ * Pure but for the time zone. Thread-safe; private to common/sql/. */
 #pragma once
 
 #include "common/sql/sql_type.h"

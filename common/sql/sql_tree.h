@@ -186,6 +186,9 @@ struct sql_type_name {
 };
 extern const struct sql_type_name sql_type_names[]; /* longer names before shorter ones */
 
+/* What SQLite makes of $1 to get from one type to another; NULL: the value is the same. */
+const char *sql_conversion(enum sql_type from, enum sql_type to);
+
 /* ---- the tables ---- */
 
 const struct sql_table *sql_table_find(const char *schema, const char *name);

@@ -48,6 +48,44 @@ const struct sql_type_name sql_type_names[] = {
     {NULL, NULL, SQL_UNKNOWN},
 };
 
+/* ---- conversions ---- */
+
+const char *sql_conversion(enum sql_type from, enum sql_type to)
+{
+	static const char *const to_text[SQL_TYPES] = {
+	    [SQL_BOOL] = "CASE $1 WHEN 1 THEN 'true' WHEN 0 THEN 'false' END",
+	    [SQL_INT] = "CAST($1 AS TEXT)",
+	    [SQL_NUM] = "pg_number_text($1)",
+	    [SQL_STAMP] = "pg_stamp_text($1,5)",
+	    [SQL_LOCAL] = "pg_stamp_text($1,6)",
+	    [SQL_DATE] = "pg_stamp_text($1,7)",
+	    [SQL_SPAN] = "pg_span_text($1)",
+	};
+	static const char *const from_text[SQL_TYPES] = {
+	    [SQL_BOOL] = "pg_read($1,1)",
+	    [SQL_INT] = "pg_read($1,2)",
+	    [SQL_NUM] = "pg_read($1,3)",
+	    [SQL_STAMP] = "pg_read($1,5)",
+	    [SQL_LOCAL] = "pg_read($1,6)",
+	    [SQL_DATE] = "pg_read($1,7)",
+	    [SQL_SPAN] = "pg_read($1,8)",
+	};
+
+	if (to == SQL_TEXT)
+		return to_text[from];
+	if (from == SQL_TEXT)
+		return from_text[to];
+	if (from == SQL_INT && to == SQL_NUM)
+		return "CAST($1 AS REAL)";
+	if (from == SQL_NUM && to == SQL_INT)
+		return "pg_number_int($1)";
+	if (from == SQL_INT && to == SQL_BOOL)
+		return "($1<>0)";
+	if (to == SQL_DATE)
+		return "pg_truncate('day',$1)";
+	return NULL;
+}
+
 /* ---- tables ---- */
 
 static const struct sql_column attempt_columns[] = {

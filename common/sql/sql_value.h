@@ -1,5 +1,5 @@
-/* sql_value.h - texts as values of our types, while a query is read and while it runs; private to
- * common/sql/. Pure. */
+/* sql_value.h - texts as values of our types, while a query is read and while it runs. Pure;
+ * private to common/sql/. */
 #pragma once
 
 #include "common/sql/sql_time.h"

@@ -139,46 +139,9 @@ static void call(struct writer *w, const struct sql_node *node)
 		put(w, ")");
 }
 
-/* Between two types; NULL: the value is the same. */
-static const char *conversion(enum sql_type from, enum sql_type to)
-{
-	static const char *const to_text[SQL_TYPES] = {
-	    [SQL_BOOL] = "CASE $1 WHEN 1 THEN 'true' WHEN 0 THEN 'false' END",
-	    [SQL_INT] = "CAST($1 AS TEXT)",
-	    [SQL_NUM] = "pg_number_text($1)",
-	    [SQL_STAMP] = "pg_stamp_text($1,5)",
-	    [SQL_LOCAL] = "pg_stamp_text($1,6)",
-	    [SQL_DATE] = "pg_stamp_text($1,7)",
-	    [SQL_SPAN] = "pg_span_text($1)",
-	};
-	static const char *const from_text[SQL_TYPES] = {
-	    [SQL_BOOL] = "pg_read($1,1)",
-	    [SQL_INT] = "pg_read($1,2)",
-	    [SQL_NUM] = "pg_read($1,3)",
-	    [SQL_STAMP] = "pg_read($1,5)",
-	    [SQL_LOCAL] = "pg_read($1,6)",
-	    [SQL_DATE] = "pg_read($1,7)",
-	    [SQL_SPAN] = "pg_read($1,8)",
-	};
-
-	if (to == SQL_TEXT)
-		return to_text[from];
-	if (from == SQL_TEXT)
-		return from_text[to];
-	if (from == SQL_INT && to == SQL_NUM)
-		return "CAST($1 AS REAL)";
-	if (from == SQL_NUM && to == SQL_INT)
-		return "pg_number_int($1)";
-	if (from == SQL_INT && to == SQL_BOOL)
-		return "($1<>0)";
-	if (to == SQL_DATE)
-		return "pg_truncate('day',$1)";
-	return NULL;
-}
-
 static void cast(struct writer *w, const struct sql_node *node)
 {
-	const char *how = conversion(node->child->type, node->type);
+	const char *how = sql_conversion(node->child->type, node->type);
 
 	if (node->operand)
 		how = "CASE $1 WHEN 1 THEN 't' WHEN 0 THEN 'f' END";
