@@ -13,5 +13,6 @@ int cmd_check_bad_config(const char *error, int argc, char **argv); /* there is 
 int cmd_passwd_check(struct config *, int argc, char **argv);
 int cmd_holds(struct config *, int argc, char **argv);
 int cmd_lua(struct config *, int argc, char **argv);
+int cmd_route(struct config *, int argc, char **argv);
 int cmd_replay(struct config *, int argc, char **argv);
 int cmd_users(struct config *, int argc, char **argv);

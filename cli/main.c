@@ -30,6 +30,7 @@ static const struct {
 	cmd_lua},
     {"replay", "[FILE]", "run an SMTP dialogue through the scripts and show each verdict",
 	cmd_replay},
+    {"route", "ADDRESS", "what would be decided for mail to this address now, and why", cmd_route},
     {"users", "[list|settings|get|set|unset|expand|import ...]",
 	"who is local, and the settings of users", cmd_users},
 };

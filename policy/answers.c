@@ -13,7 +13,7 @@
 static struct slot {
 	char *key; /* NULL: empty */
 	unsigned generation;
-	int64_t noted_ms;
+	int64_t until_ms; /* it may be used again */
 	struct map_answer answer;
 } slots[SLOTS];
 
@@ -30,7 +30,7 @@ static char *key_of(const struct map_query *q, struct slot **slot)
 	return key;
 }
 
-bool answers_recall(const struct map_query *q, int age_ms, struct map_answer *out)
+bool answers_recall(const struct map_query *q, bool any, struct map_answer *out)
 {
 	struct slot *s;
 	char *key = key_of(q, &s);
@@ -38,8 +38,7 @@ bool answers_recall(const struct map_query *q, int age_ms, struct map_answer *ou
 
 	pthread_mutex_lock(&lock);
 	found = s->key != NULL && strcmp(s->key, key) == 0 &&
-		s->generation == script_set_generation(q->set) &&
-		(age_ms < 0 || clock_ms() - s->noted_ms < age_ms);
+		s->generation == script_set_generation(q->set) && (any || clock_ms() < s->until_ms);
 	if (found)
 		*out = (struct map_answer){
 		    s->answer.status, s->answer.value != NULL ? xstrdup(s->answer.value) : NULL};
@@ -48,7 +47,7 @@ bool answers_recall(const struct map_query *q, int age_ms, struct map_answer *ou
 	return found;
 }
 
-void answers_note(const struct map_query *q, const struct map_answer *a)
+void answers_note(const struct map_query *q, const struct map_answer *a, int reuse_ms)
 {
 	struct slot *s;
 	char *key = key_of(q, &s);
@@ -57,7 +56,7 @@ void answers_note(const struct map_query *q, const struct map_answer *a)
 	free(s->key);
 	s->key = key;
 	s->generation = script_set_generation(q->set);
-	s->noted_ms = clock_ms();
+	s->until_ms = clock_ms() + reuse_ms;
 	s->answer.status = a->status;
 	xreplace(&s->answer.value, a->value);
 	pthread_mutex_unlock(&lock);

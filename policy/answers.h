@@ -9,7 +9,9 @@
 
 #include <stdbool.h>
 
-/* At most age_ms old; -1: of any age. *out is the caller's to free. */
-bool answers_recall(const struct map_query *, int age_ms, struct map_answer *out);
-void answers_note(const struct map_query *, const struct map_answer *);
+/* One that may still be used again; or, with any, the last one however old. *out is the caller's to
+ * free. */
+bool answers_recall(const struct map_query *, bool any, struct map_answer *out);
+/* reuse_ms: how long it may be used again. */
+void answers_note(const struct map_query *, const struct map_answer *, int reuse_ms);
 void answers_forget_all(void); /* at the end of the process */

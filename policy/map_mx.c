@@ -8,7 +8,7 @@
 #include "lua-bindings/mx_decision.h"
 #include "policy/delivery.h"
 #include "policy/dns_key.h"
-#include "policy/own_host.h"
+#include "common/own_host.h"
 
 #include <stdlib.h>
 #include <string.h>

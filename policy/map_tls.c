@@ -34,7 +34,7 @@ struct map_answer map_tls_late(const struct map_query *q, int number)
 	(void)number;
 	if (!wanted(q) || q->key[0] == '.')
 		return not_found();
-	if (answers_recall(q, -1, &a))
+	if (answers_recall(q, true, &a))
 		return a;
 	return (struct map_answer){SOCKETMAP_TEMP, xstrdup("ServerDetails gave no answer")};
 }
@@ -144,7 +144,7 @@ static struct map_answer decide(const struct map_query *q, int number, const cha
 	if (known) {
 		a.value = tls_demand_text(&sum);
 		a.status = a.value != NULL ? SOCKETMAP_OK : SOCKETMAP_NOTFOUND;
-		answers_note(q, &a);
+		answers_note(q, &a, SAME_DELIVERY_MS);
 	} else {
 		a = map_tls_late(q, number);
 	}
@@ -174,7 +174,7 @@ struct map_answer map_tls_answer(const struct map_query *q, int number)
 	name = strlen(q->key) == q->key_n ? next_hop_name(q->key, &host) : NULL;
 	if (name == NULL)
 		return map_tls_late(q, number);
-	if (answers_recall(q, SAME_DELIVERY_MS, &a)) {
+	if (answers_recall(q, false, &a)) {
 		d = delivery_enter(&q->peer);
 		delivery_connect(d);
 		delivery_leave(d);

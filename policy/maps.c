@@ -7,6 +7,7 @@
 #include "policy/map_reply.h"
 #include "policy/map_srs.h"
 #include "policy/map_tls.h"
+#include "policy/map_transport.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,7 @@ static const struct map {
     {"srs", map_srs_answer, false, map_srs_answer},
     {"status", map_status_answer, false, NULL},
     {"tls", map_tls_answer, false, map_tls_late},
+    {"transport", map_transport_answer, true, map_transport_late},
 };
 
 /* The map and the number behind its name; NULL: there is no such map. */

@@ -400,7 +400,7 @@ const struct setting config_settings[] = {
 	RANGE(1, 600000), .reason = "shorter ones are for trying things out"},
     {"outbound", "holds_ms", SETTING_INT, AT(outbound.holds_ms), .preset = "1000", RANGE(0, 60000),
 	.reason = "0 asks the store for every MX record"},
-    {"outbound", "route_seconds", SETTING_INT, AT(outbound.route_seconds), .preset = "30",
+    {"outbound", "route_seconds", SETTING_INT, AT(outbound.route_seconds), .preset = "5",
 	RANGE(0, 3600), .reason = "0 works each route out anew"},
 
     {CONFIG_SERVICE, "id", SETTING_INT, OF(id), .preset = "0", RANGE(0, 65535),

@@ -112,6 +112,24 @@ def test_all_held_waits_and_is_delivered(server, hosts, policy):
     assert "status=bounced" not in server.log() and server.deliveries(host="127.0.0.30") == []
 
 
+def test_route(hosts, policy):
+    """`mailhooks route`: each server, why it is used or not, counters, the time of the next try;
+    nothing is changed by asking."""
+    refuse(policy, 5, "a")
+    outbound.cli(policy, "holds", "add", "server", f"c.{DOMAIN}", 60, "ill")
+    told = outbound.cli(policy, "route", BOB)
+    assert f"  20 b.{DOMAIN}: used" in outbound.cli(policy, "route", DOMAIN)
+    assert re.search(rf"^  10 a\.{DOMAIN}: not used\n    CheckServer\({DOMAIN}, a\.{DOMAIN}, 0, 0\) of "
+                     r"mxserverrules\.lua:\d+ returned false\n    not tried before 20.*\n"
+                     r"    last 15 minutes: 0 with 2xx, 0 with 4xx, 0 with 5xx$", told, re.M), told
+    assert f"  20 b.{DOMAIN}: used\n    CheckServer has no opinion\n" in told
+    assert re.search(rf"  30 c\.{DOMAIN}: not used\n    hold on server c\.{DOMAIN} until .* by root: "
+                     "ill", told), told
+    assert f"a.{DOMAIN}" not in outbound.cli(policy, "holds")
+    assert "no mail server found" in outbound.cli(policy, "route", "nobody@nowhere.test")
+    assert outbound.cli(policy, "route", "a b", check=False).returncode == 2
+
+
 def test_refused_without_minutes(server, hosts, policy):
     """Not held: asked again for the next message."""
     start_refusing(policy, "0", "a")

@@ -46,6 +46,7 @@ def store(policy):
 
 def cli(policy, *arguments, options=(), check=True):
     """`mailhooks ARGUMENTS` with the service's scripts and store; what it printed."""
+    policy.config.touch()
     done = subprocess.run(
         [str(CLI), "-c", str(policy.config), *policy.options((store(policy), *options)),
          *map(str, arguments)], capture_output=True, text=True, timeout=30)

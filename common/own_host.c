@@ -1,5 +1,5 @@
 /* own_host.c - see own_host.h. */
-#include "policy/own_host.h"
+#include "common/own_host.h"
 
 #include "common/clock.h"
 #include "common/dns/dns_name.h"
@@ -69,6 +69,14 @@ bool own_host_name(const struct config *cfg, const char *name)
 	ours = host_name[0] != '\0' && dns_name_same(host_name, name);
 	pthread_mutex_unlock(&lock);
 	return ours;
+}
+
+bool own_host_domain(const struct config *cfg, const char *domain)
+{
+	for (size_t i = 0; i < cfg->outbound.local_domains.n; i++)
+		if (dns_name_same(cfg->outbound.local_domains.v[i], domain))
+			return true;
+	return own_host_name(cfg, domain);
 }
 
 bool own_host_address(const struct config *cfg, const struct ip_address *address)

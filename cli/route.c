@@ -1,0 +1,198 @@
+/* route.c - `mailhooks route ADDRESS`: what would be decided for mail to this address now, and why.
+ *
+ * Asks the scripts, the store and DNS as the service does, and changes nothing: no hold is set. */
+#include "cli/cli.h"
+#include "cli/cli_store.h"
+
+#include "common/clock.h"
+#include "common/list.h"
+#include "common/log.h"
+#include "common/own_host.h"
+#include "common/store/holds.h"
+#include "common/store/store_shared.h"
+#include "lua-bindings/mx_lookup.h"
+#include "lua-bindings/mxout.h"
+#include "lua-bindings/route.h"
+#include "lua-bindings/tls_demand.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <time.h>
+
+#define STEP_MS 10000 /* a person waits */
+#define WINDOW_MINUTES 15
+
+static void print_line(const char *before, const char *text)
+{
+	char out[4000];
+
+	log_escape(out, sizeof out, text, strlen(text));
+	printf("%s%s\n", before, out);
+}
+
+/* ---- counters ---- */
+
+static void print_counters(struct store *store, const char *host)
+{
+	static const char *const results[] = {"2", "4", "5"};
+
+	printf("    last %d minutes:", WINDOW_MINUTES);
+	for (size_t i = 0; i < sizeof results / sizeof *results; i++) {
+		const struct store_window w = {.dimension = STORE_SERVER,
+		    .key = host,
+		    .result = results[i],
+		    .since_ms = holds_now_ms() - WINDOW_MINUTES * 60000LL};
+		struct store_count count;
+
+		if (store_attempt_count(store, &w, &count, STEP_MS) == STORE_FOUND)
+			printf(" %llu with %sxx%s", (unsigned long long)count.n, results[i],
+			    i + 1 < sizeof results / sizeof *results ? "," : "\n");
+		else
+			printf(" unknown with %sxx%s", results[i],
+			    i + 1 < sizeof results / sizeof *results ? "," : "\n");
+	}
+}
+
+/* ---- servers ---- */
+
+static const char *const uses[] = {
+    [MX_USE] = "used", [MX_DROP] = "not used", [MX_LATER] = "mail waits"};
+
+static void print_until(int64_t until_ms)
+{
+	time_t t = (time_t)(until_ms / 1000);
+	char text[40] = "?";
+	struct tm tm;
+
+	if (localtime_r(&t, &tm) != NULL)
+		strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &tm);
+	printf("    not tried before %s\n", text);
+}
+
+/* How many may be used. */
+static size_t print_servers(
+    struct mx_case *c, struct store *store, const struct mx_servers *servers)
+{
+	size_t usable = 0;
+
+	for (size_t i = 0; i < servers->n; i++) {
+		const struct mx_server *s = &servers->v[i];
+		struct mx_reason reason;
+
+		c->deadline_ms = clock_ms() + STEP_MS;
+		mx_decide(c, s->host, &reason);
+		printf("  %u %s: %s\n", s->priority, s->host, uses[reason.use]);
+		print_line("    ", reason.why);
+		if (reason.until_ms != 0)
+			print_until(reason.until_ms);
+		print_counters(store, s->host);
+		usable += reason.use == MX_USE;
+	}
+	return usable;
+}
+
+static void print_tls(struct mx_case *c, const struct mx_servers *servers)
+{
+	int bytes = script_set_config(c->set)->outbound.fingerprint_bytes;
+	struct tls_demand sum = {0};
+	const char *why = "ServerDetails failed";
+	char *text;
+	bool fine = true;
+
+	if (!script_set_has_hook(c->set, SCRIPT_MXOUT, "ServerDetails"))
+		return;
+	for (size_t i = 0; i < servers->n && fine; i++) {
+		const struct mxout_connection connection = {.server = servers->v[i].host,
+		    .domain = c->delivery.domain,
+		    .size = c->delivery.size,
+		    .name = c->delivery.connection_name};
+		struct server_actions a = {0};
+
+		fine = mxout_server_details(c->set, &connection, c->id, clock_ms() + STEP_MS, &a) ==
+			   MXOUT_DECIDED &&
+		       tls_demand_add(&sum, servers->v[i].host, &a, bytes, &why);
+		server_actions_clear(&a);
+	}
+	text = tls_demand_text(&sum);
+	printf("TLS, by ServerDetails: %s\n", !fine	     ? why
+					      : text != NULL ? text
+							     : "as the MTA is configured");
+	free(text);
+	tls_demand_clear(&sum);
+}
+
+/* ---- the whole ---- */
+
+static void print_route(struct mx_case *c, struct store *store)
+{
+	const struct config *cfg = script_set_config(c->set);
+	struct strlist story = STRLIST_INIT;
+	struct route r = {.story = &story};
+	struct mx_servers servers = {0};
+	enum route_answer answer;
+	char *transport;
+
+	c->deadline_ms = clock_ms() + STEP_MS;
+	mx_decision_facts(c, &c->delivery.retries, &c->delivery.size);
+	printf("numRetries %lld, messageSize %lld\n", (long long)c->delivery.retries,
+	    (long long)c->delivery.size);
+	answer = route_find(c, &r);
+	for (size_t i = 0; i < story.n; i++)
+		print_line("transport: ", story.v[i]);
+	if (answer == ROUTE_SERVERS) {
+		transport = route_transport(cfg, &r.servers);
+		printf("transport map: %s\n", transport);
+		free(transport);
+		mx_servers_copy(&servers, &r.servers);
+	} else if (answer == ROUTE_NONE) {
+		puts("GetOverrides: as if the domain had no servers; mail waits");
+	}
+	if (answer != ROUTE_SERVERS &&
+	    mx_lookup(cfg, c->delivery.domain, &servers, STEP_MS) != DNS_FOUND)
+		puts("DNS: no mail server found");
+	if (servers.n > 0) {
+		puts("mail servers:");
+		if (print_servers(c, store, &servers) == 0)
+			puts("none may be used: mail waits in the queue");
+		print_tls(c, &servers);
+	}
+	mx_servers_clear(&servers);
+	strlist_clear(&story);
+	route_clear(&r);
+}
+
+int cmd_route(struct config *cfg, int argc, char **argv)
+{
+	struct mx_case c = {.dry = true, .delivery = {.connection_name = "direct"}};
+	const char *at = argc == 1 ? strrchr(argv[0], '@') : NULL;
+	char *domain = argc == 1 ? mx_server_host(at != NULL ? at + 1 : argv[0]) : NULL;
+	char error[1024];
+	struct store *store;
+
+	if (domain == NULL) {
+		fputs("usage: mailhooks route ADDRESS\n", stderr);
+		return EXIT_USAGE;
+	}
+	store = cli_store_open(cfg);
+	c.set = store != NULL ? script_set_load(cfg, error, sizeof error) : NULL;
+	if (c.set == NULL) {
+		if (store != NULL)
+			fprintf(stderr, "mailhooks: %s\n", error);
+		store_close(store);
+		free(domain);
+		return store == NULL ? EXIT_FAILURE : EX_CONFIG;
+	}
+	c.delivery.domain = domain;
+	if (own_host_domain(cfg, domain))
+		printf("%s is a local domain\n", domain);
+	else
+		print_route(&c, store);
+	script_set_unref(c.set);
+	store_close(store);
+	store_shared_close();
+	holds_forget();
+	free(domain);
+	return EXIT_SUCCESS;
+}

@@ -1,0 +1,224 @@
+/* route.c - see route.h. */
+#include "lua-bindings/route.h"
+
+#include "common/clock.h"
+#include "common/own_host.h"
+#include "common/store/holds.h"
+#include "lua-bindings/mx_lookup.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void tell(struct route *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void tell(struct route *r, const char *fmt, ...)
+{
+	char line[2000];
+	va_list ap;
+
+	if (r->story == NULL)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof line, fmt, ap);
+	va_end(ap);
+	strlist_add(r->story, line);
+}
+
+bool route_wanted(const struct script_set *set)
+{
+	return script_set_has_hook(set, SCRIPT_MXSERVERRULES, "GetOverrides") ||
+	       script_set_has_hook(set, SCRIPT_MXSERVERRULES, "FinalOverrides");
+}
+
+void route_clear(struct route *r)
+{
+	mx_servers_clear(&r->servers);
+}
+
+char *route_transport(const struct config *cfg, const struct mx_servers *servers)
+{
+	char *out = xasprintf("%s:", cfg->outbound.transport);
+
+	for (size_t i = 0; i < servers->n; i++) {
+		const struct mx_server *s = &servers->v[i];
+		char port[10] = "", *longer;
+
+		if (s->port != 0)
+			snprintf(port, sizeof port, ":%u", s->port);
+		longer = xasprintf("%s%s[%s]%s", out, i > 0 ? ", " : "", s->host, port);
+		free(out);
+		out = longer;
+	}
+	return out;
+}
+
+static void tell_where(struct mx_case *c, struct route *r, const char *hook, const char *what)
+{
+	char *where = mxserverrules_where(c->rules, hook);
+
+	if (where != NULL)
+		tell(r, "%s (%s): %s", hook, where, what);
+	free(where);
+}
+
+static void tell_servers(struct mx_case *c, struct route *r, const char *hook)
+{
+	char *list = route_transport(script_set_config(c->set), &r->servers);
+
+	tell_where(c, r, hook, list);
+	free(list);
+}
+
+/* ---- the servers to begin with ---- */
+
+static bool is_ours(const struct config *cfg, const struct mx_servers *servers)
+{
+	return servers->n > 0 && own_host_name(cfg, servers->v[0].host);
+}
+
+/* The answer, if there is one already; else ROUTE_SERVERS with the servers of DNS. */
+static enum route_answer from_dns(struct mx_case *c, struct route *r)
+{
+	const struct config *cfg = script_set_config(c->set);
+	int ms = (int)(c->deadline_ms - clock_ms()) / 2;
+
+	switch (mx_lookup(cfg, c->delivery.domain, &r->servers, ms)) {
+	case DNS_FOUND:
+		break;
+	case DNS_ABSENT:
+		tell(r, "DNS: no server for this domain");
+		return ROUTE_SERVERS; /* FinalOverrides() may know one */
+	case DNS_UNKNOWN:
+		tell(r, "DNS: no answer");
+		return ROUTE_UNKNOWN;
+	}
+	if (!is_ours(cfg, &r->servers))
+		return ROUTE_SERVERS;
+	tell(r, "DNS: this host is the best server");
+	return ROUTE_MTA;
+}
+
+/* *own: they are the script's. */
+static enum route_answer begin(struct mx_case *c, struct route *r, bool *own)
+{
+	bool go_on = true;
+	enum mx_answer answer = mxserverrules_overrides(c->rules, &r->servers, &go_on);
+
+	*own = answer == MX_DECIDED && r->servers.n > 0;
+	if (answer == MX_FAILED && mxserverrules_must_fail(c->set))
+		return ROUTE_UNKNOWN;
+	if (!go_on) {
+		tell_where(c, r, "GetOverrides", "continue = false");
+		if (*own)
+			log_warn(c->id,
+			    "GetOverrides: servers for %s, and continue = false: as if it had no "
+			    "servers",
+			    c->delivery.domain);
+		return ROUTE_NONE;
+	}
+	if (!*own)
+		return from_dns(c, r);
+	tell_servers(c, r, "GetOverrides");
+	return ROUTE_SERVERS;
+}
+
+/* ---- which of them may be used ---- */
+
+/* The map mx can make mail to a server in brackets wait only while that is held; so one that the
+ * script does not want now is held for a minute. */
+static void hold_shortly(const struct mx_case *c, const char *host)
+{
+	const struct config *cfg = script_set_config(c->set);
+	const struct store_hold h = {.dimension = STORE_SERVER,
+	    .key = host,
+	    .until_ms = holds_now_ms() + cfg->outbound.minute_ms,
+	    .who = "CheckServer",
+	    .reason = "none of the servers that GetOverrides named may be used"};
+
+	if (!c->dry)
+		holds_set(cfg->store, &h, (int)(c->deadline_ms - clock_ms()) / 2);
+}
+
+/* False: not known. */
+static bool keep_usable(const struct mx_case *c, struct route *r, bool own)
+{
+	struct mx_servers usable = {0};
+	struct strlist unheld = STRLIST_INIT;
+	bool known = true;
+
+	for (size_t i = 0; i < r->servers.n && known; i++) {
+		const struct mx_server *s = &r->servers.v[i];
+		struct mx_reason reason;
+
+		mx_decide(c, s->host, &reason);
+		tell(r, "%s: %s: %s", s->host, reason.use == MX_USE ? "used" : "not used",
+		    reason.why);
+		known = reason.use != MX_LATER;
+		if (reason.use == MX_USE)
+			mx_servers_add(&usable, s->host, s->priority, s->port);
+		else if (reason.until_ms == 0)
+			strlist_add(&unheld, s->host);
+	}
+	if (usable.n > 0 || !own) {
+		mx_servers_copy(&r->servers, &usable);
+	} else {
+		for (size_t i = 0; i < unheld.n && known; i++)
+			hold_shortly(c, unheld.v[i]);
+	}
+	mx_servers_clear(&usable);
+	strlist_clear(&unheld);
+	return known;
+}
+
+/* ---- the whole ---- */
+
+static enum route_answer finish(
+    struct mx_case *c, struct route *r, const struct mx_servers *dns, bool own)
+{
+	enum mx_answer answer = mxserverrules_final(c->rules, &r->servers);
+
+	if (answer == MX_FAILED && mxserverrules_must_fail(c->set))
+		return ROUTE_UNKNOWN;
+	if (answer == MX_DECIDED)
+		tell_servers(c, r, "FinalOverrides");
+	if (r->servers.n == 0 || (!own && mx_servers_same(&r->servers, dns)))
+		return ROUTE_MTA;
+	return ROUTE_SERVERS;
+}
+
+static enum route_answer find(struct mx_case *c, struct route *r)
+{
+	struct mx_servers dns = {0};
+	bool own;
+	enum route_answer answer;
+
+	r->may_cache = mxserverrules_may_cache(c->rules);
+	answer = begin(c, r, &own);
+	if (answer != ROUTE_SERVERS)
+		return answer;
+	if (!own)
+		mx_servers_copy(&dns, &r->servers);
+	answer = keep_usable(c, r, own) ? finish(c, r, &dns, own) : ROUTE_UNKNOWN;
+	mx_servers_clear(&dns);
+	return answer;
+}
+
+enum route_answer route_find(struct mx_case *c, struct route *r)
+{
+	enum route_answer answer;
+
+	mx_servers_clear(&r->servers);
+	r->may_cache = true;
+	if (!route_wanted(c->set))
+		return ROUTE_MTA;
+	mx_decision_facts(c, &c->delivery.retries, &c->delivery.size);
+	if (mxserverrules_open(c->set, &c->delivery, c->id, c->deadline_ms, &c->rules) !=
+	    MX_DECIDED)
+		return mxserverrules_must_fail(c->set) ? ROUTE_UNKNOWN : ROUTE_MTA;
+	answer = find(c, r);
+	mxserverrules_close(c->rules);
+	c->rules = NULL;
+	return answer;
+}

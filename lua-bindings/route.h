@@ -1,0 +1,31 @@
+/* route.h - where mail for a domain goes: GetOverrides(), DNS, CheckServer(), FinalOverrides().
+ *
+ * For the map `transport` and for `mailhooks route`. Thread-safe; ends at the deadline. */
+#pragma once
+
+#include "common/list.h"
+#include "lua-bindings/mx_decision.h"
+#include "lua-bindings/mx_servers.h"
+
+#include <stdbool.h>
+
+enum route_answer {
+	ROUTE_MTA,     /* as the MTA does it: no script, no other opinion, or all servers held */
+	ROUTE_SERVERS, /* by these servers, in this order */
+	ROUTE_NONE,    /* continue = false: as if the domain had no servers */
+	ROUTE_UNKNOWN, /* the script failed, or DNS does not answer */
+};
+
+struct route {
+	struct mx_servers servers;
+	bool may_cache;	       /* GetCheckCache() */
+	struct strlist *story; /* NULL, or what happened, line by line, for people */
+};
+
+/* Do scripts route at all? */
+bool route_wanted(const struct script_set *);
+/* c->delivery.domain, in lower case; its facts are filled in. Free *r with route_clear(). */
+enum route_answer route_find(struct mx_case *c, struct route *r);
+void route_clear(struct route *);
+/* "smtp:[a.test]:25, [b.test]", malloc'ed. */
+char *route_transport(const struct config *, const struct mx_servers *);

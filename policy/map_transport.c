@@ -1,0 +1,106 @@
+/* map_transport.c - see map_transport.h. */
+#include "policy/map_transport.h"
+
+#include "common/list.h"
+#include "common/own_host.h"
+#include "lua-bindings/mx_servers.h"
+#include "lua-bindings/route.h"
+#include "policy/answers.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct map_answer not_found(void)
+{
+	return (struct map_answer){SOCKETMAP_NOTFOUND, NULL};
+}
+
+/* The domain of an address that a script may route; malloc'ed. NULL: none ("*", a local address, an
+ * address literal). */
+static char *domain_of(const struct map_query *q)
+{
+	const char *at = strrchr(q->key, '@');
+	char *domain;
+
+	if (!route_wanted(q->set) || strlen(q->key) != q->key_n || at == NULL || at[1] == '[')
+		return NULL;
+	domain = mx_server_host(at + 1);
+	if (domain != NULL && own_host_domain(script_set_config(q->set), domain)) {
+		free(domain);
+		domain = NULL;
+	}
+	return domain;
+}
+
+/* Answers are remembered by domain. */
+static struct map_query query_of(const struct map_query *q, const char *domain)
+{
+	struct map_query by_domain = *q;
+
+	by_domain.key = domain;
+	by_domain.key_n = strlen(domain);
+	return by_domain;
+}
+
+static struct map_answer last(const struct map_query *by_domain)
+{
+	struct map_answer a;
+
+	if (answers_recall(by_domain, true, &a))
+		return a;
+	return (struct map_answer){SOCKETMAP_TEMP, xstrdup("no route in time")};
+}
+
+struct map_answer map_transport_late(const struct map_query *q, int number)
+{
+	char *domain = domain_of(q);
+	struct map_query by_domain;
+	struct map_answer a = not_found();
+
+	(void)number;
+	if (domain != NULL) {
+		by_domain = query_of(q, domain);
+		a = last(&by_domain);
+	}
+	free(domain);
+	return a;
+}
+
+static struct map_answer decide(const struct map_query *by_domain, int number)
+{
+	const struct config *cfg = script_set_config(by_domain->set);
+	struct mx_case c = {.set = by_domain->set,
+	    .id = by_domain->id,
+	    .deadline_ms = by_domain->deadline_ms,
+	    .delivery = {.domain = by_domain->key,
+		.connection = number,
+		.connection_name = maps_connection_name(number)}};
+	struct map_answer a = not_found();
+	struct route r = {0};
+	enum route_answer answer = route_find(&c, &r);
+
+	if (answer == ROUTE_UNKNOWN) {
+		route_clear(&r);
+		return last(by_domain);
+	}
+	if (answer == ROUTE_SERVERS)
+		a = (struct map_answer){SOCKETMAP_OK, route_transport(cfg, &r.servers)};
+	answers_note(by_domain, &a, r.may_cache ? cfg->outbound.route_seconds * 1000 : 0);
+	route_clear(&r);
+	return a;
+}
+
+struct map_answer map_transport_answer(const struct map_query *q, int number)
+{
+	char *domain = domain_of(q);
+	struct map_query by_domain;
+	struct map_answer a = not_found();
+
+	if (domain != NULL) {
+		by_domain = query_of(q, domain);
+		if (!answers_recall(&by_domain, false, &a))
+			a = decide(&by_domain, number);
+	}
+	free(domain);
+	return a;
+}

@@ -1,0 +1,133 @@
+"""GetOverrides() and FinalOverrides() on stock Postfix: servers other than those in DNS; held ones
+are left out; recipients are never refused because a server is held."""
+
+import pytest
+
+from rig import machine, outbound, postfix
+from rig import policy as policy_module
+from rig.outbound import DOMAIN, HOSTS, MESSAGE
+
+BOB = f"bob@{DOMAIN}"
+
+
+@pytest.fixture(scope="module")
+def sockets():
+    return outbound.socket_directory()
+
+
+@pytest.fixture(scope="module")
+def postfix_of_module(world, name_server, sockets):
+    service = policy_module.Policy(sockets)
+    server = postfix.Postfix(world, 2730,
+                             parameters=outbound.parameters(service, "mx", "transport"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def policy(sockets):
+    service = policy_module.Policy(sockets)
+    yield service
+    assert service.finish() == []
+
+
+@pytest.fixture
+def hosts(sink, dns):
+    yield from outbound.three_hosts(sink, dns)
+
+
+@pytest.fixture
+def server(hosts, postfix_of_module, policy):
+    postfix_of_module.begin_test()
+    yield postfix_of_module
+    postfix_of_module.end_test()
+
+
+def start(policy, script, *options):
+    policy.start(None, outbound.store(policy), "outbound.minute_ms=1500", "outbound.holds_ms=0",
+                 "outbound.route_seconds=0", *options, mxserverrules=script)
+
+
+def send(server, recipient):
+    assert server.send("ann@sender.test", recipient, MESSAGE).ok
+
+
+OVERRIDES = f"""
+function GetOverrides(domain, numRetries, messageSize)
+    if domain == "none.test" then return nil, false end
+    if domain == "other.test" then return {{ "a.{DOMAIN}", "b.{DOMAIN}:25" }} end
+end
+"""
+
+
+def test_other_servers(server, hosts, policy, dns):
+    """A domain without any server in DNS goes by the script's; the next one when the first refuses;
+    other domains and local mail are left alone."""
+    dns.add(f"mx-host=none.test,c.{DOMAIN},10")
+    start(policy, OVERRIDES)
+    send(server, "bob@other.test")
+    assert server.wait_delivery(recipient="bob@other.test").host == HOSTS["a"]
+    hosts.answer("MAIL", "450 4.2.1 later", host=HOSTS["a"])
+    send(server, "joe@other.test")
+    assert server.wait_delivery(recipient="joe@other.test").host == HOSTS["b"]
+    send(server, "bob@one.test")
+    server.wait_delivery(recipient="bob@one.test")
+    send(server, f"user1@{server.hostname}")
+    server.wait_delivery(host="127.0.0.30")
+    send(server, "bob@none.test")     # continue = false
+    server.wait_log(r"to=<bob@none\.test>, .*dsn=4\.7\.0, status=deferred")
+    assert "status=bounced" not in server.log()
+
+
+def test_servers_of_the_script_are_checked(server, hosts, policy):
+    """CheckServer for each of them; none usable: accepted all the same, waits, is delivered."""
+    policy.script("refused.lua", f'return {{ ["a.{DOMAIN}"] = true }}')
+    script = OVERRIDES + """
+        local refused = require "refused"
+        function CheckServer(domain, mxserver) if refused[mxserver] then return false end end
+    """
+    start(policy, script)
+    send(server, "bob@other.test")
+    assert server.wait_delivery(recipient="bob@other.test").host == HOSTS["b"]
+    policy.script("refused.lua", f'return {{ ["a.{DOMAIN}"] = true, ["b.{DOMAIN}"] = true }}')
+    policy.reload()
+    send(server, "joe@other.test")
+    server.wait_log(r"to=<joe@other\.test>, .*dsn=4\.7\.0, status=deferred")
+    policy.script("refused.lua", "return {}")
+    policy.reload()
+    machine.wait_until(lambda: "nothing is held" in outbound.cli(policy, "holds"), 15, "the end")
+    server.flush()
+    server.wait_delivery(recipient="joe@other.test")
+
+
+def test_final_overrides(server, hosts, policy):
+    """The last word: another order, and one server less."""
+    start(policy, f"""
+        function FinalOverrides(domain, servers, numRetries, messageSize)
+            if domain ~= "{DOMAIN}" then return end
+            print(#servers, servers[1].server, servers[1].priority)
+            servers[3].Priority = 1
+            return {{ servers[1], servers[3] }}
+        end
+    """)
+    send(server, BOB)
+    assert server.wait_delivery(recipient=BOB).host == HOSTS["c"]
+    assert f"3\ta.{DOMAIN}\t10" in policy.out()
+    send(server, "bob@two.test")
+    server.wait_delivery(recipient="bob@two.test")
+
+
+def test_no_answer_in_time(server, hosts, policy):
+    """R18: the last route, else the client is told to come back; nothing goes by the wrong way."""
+    flag = policy.directory / "slow"
+    start(policy, OVERRIDES.replace('if domain == "none.test"', f"""
+        local f = io.open("{flag}")
+        if f then while true do end end
+        if domain == "none.test" """), "outbound.deadline_ms=300", "lua.instructions=1000000000000")
+    send(server, "bob@other.test")
+    server.wait_delivery(recipient="bob@other.test")
+    flag.touch(mode=0o644)
+    send(server, "joe@other.test")    # sender.test has its last answer too
+    assert server.wait_delivery(recipient="joe@other.test").host == HOSTS["a"]
+    assert server.send("ann@sender.test", "bob@new.test", MESSAGE).code == 451
+    policy.wait_log("answered by default")

@@ -1,0 +1,201 @@
+/* Routes: the order of GetOverrides(), CheckServer() and FinalOverrides(), what is answered for
+ * them, and answers that are kept for when there is none in time. */
+#include "lua-bindings/route.h"
+#include "policy/answers.h"
+#include "policy/maps.h"
+#include "tests/unit/script_rig.h"
+
+#include "common/clock.h"
+#include "common/list.h"
+#include "common/store/holds.h"
+#include "common/store/store_shared.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct script_rig rig;
+
+static void hear(enum log_level level, const char *line, void *arg)
+{
+	(void)level, (void)line, (void)arg;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	/* nobody answers there: what DNS would say is not known */
+	script_rig_open(&rig, (const char *const[]){"dns.servers=127.0.0.1:9",
+				  "outbound.holds_ms=0", "outbound.local_domains=ours.test", NULL});
+	log_capture(hear, NULL);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	log_capture(NULL, NULL);
+	holds_forget();
+	answers_forget_all();
+	store_shared_close();
+	script_rig_close(&rig);
+	return 0;
+}
+
+static struct script_set *load(const char *script)
+{
+	char error[500] = "";
+	struct script_set *set;
+
+	script_rig_write(&rig, "mxserverrules.lua", script);
+	set = script_set_load(rig.config, error, sizeof error);
+	assert_string_equal(error, "");
+	return set;
+}
+
+/* "OK value", "NOTFOUND " ...; to be freed */
+static char *ask(struct script_set *set, const char *key, int ms, bool late)
+{
+	const struct map_query q = {.set = set,
+	    .name = "transport",
+	    .key = key,
+	    .key_n = strlen(key),
+	    .deadline_ms = clock_ms() + ms};
+	size_t n;
+	char *reply = late ? maps_default(&q, &n) : maps_answer(&q, &n), *out;
+
+	reply[n - 1] = '\0';
+	out = xstrdup(strchr(reply, ':') + 1);
+	free(reply);
+	return out;
+}
+
+static void expect(struct script_set *set, const char *key, const char *wanted)
+{
+	char *got = ask(set, key, 5000, false);
+
+	if (strcmp(got, wanted) != 0)
+		fail_msg("%s gives \"%s\", not \"%s\"", key, got, wanted);
+	free(got);
+}
+
+static void test_what_is_answered(void **state)
+{
+	struct script_set *set =
+	    load("function GetOverrides(d)\n"
+		 "  if d == 'nothing.test' then return {'x.test'}, false end\n"
+		 "  return {'a.test', '[2001:db8::1]:26', 'held.test'}\n"
+		 "end\n"
+		 "function CheckServer(d, mx) if mx == 'held.test' then return false, 5 end end\n"
+		 "function FinalOverrides(d, s)\n"
+		 "  if d == 'final.test' then return {s[2], 'last.test:27'} end\n"
+		 "end\n");
+
+	(void)state;
+	expect(set, "bob@one.test", "OK smtp:[a.test], [2001:db8::1]:26");
+	expect(set, "\"a@b\"@FINAL.test", "OK smtp:[2001:db8::1]:26, [last.test]:27");
+	expect(set, "bob@nothing.test", "NOTFOUND ");
+	expect(set, "*", "NOTFOUND ");
+	expect(set, "bob", "NOTFOUND ");
+	expect(set, "bob@", "NOTFOUND ");
+	expect(set, "bob@[192.0.2.1]", "NOTFOUND ");
+	expect(set, "bob@ours.test", "NOTFOUND ");
+	expect(set, "bob@x'y.test", "NOTFOUND "); /* R17 */
+	script_set_unref(set);
+	set = load("function CheckServer() return false, 5 end");
+	expect(set, "bob@one.test", "NOTFOUND "); /* nobody routes */
+	script_set_unref(set);
+}
+
+/* All of the script's servers are out of the question: named all the same, and held, so that the
+ * map mx makes the mail wait. */
+static void test_no_usable_server(void **state)
+{
+	struct script_set *set = load("function GetOverrides() return {'a.test', 'b.test'} end\n"
+				      "function CheckServer() return false end\n");
+	struct hold_target a = {.server = "a.test"};
+	struct held held;
+
+	(void)state;
+	expect(set, "bob@one.test", "OK smtp:[a.test], [b.test]");
+	assert_int_equal(holds_find(rig.config->store, &a, 0, &held, 5000), STORE_FOUND);
+	script_set_unref(set);
+}
+
+static void test_the_last_answer(void **state)
+{
+	struct script_set *set = load("function GetOverrides(d)\n"
+				      "  if Broken then error('x') end\n"
+				      "  if d == 'dns.test' then return end\n"
+				      "  return {'a.test'}\n"
+				      "end\n");
+	char *got = ask(set, "bob@one.test", 5000, true);
+
+	(void)state;
+	assert_string_equal(got, "TEMP no route in time");
+	free(got);
+	expect(set, "bob@one.test", "OK smtp:[a.test]");
+	got = ask(set, "joe@ONE.test", 5000, true);
+	assert_string_equal(got, "OK smtp:[a.test]");
+	free(got);
+	got = ask(set, "bob@ours.test", 5000, true);
+	assert_string_equal(got, "NOTFOUND ");
+	free(got);
+	/* DNS does not answer: not known is not "no" */
+	got = ask(set, "bob@dns.test", 400, false);
+	assert_string_equal(got, "TEMP no route in time");
+	free(got);
+	script_set_unref(set);
+	/* other scripts have no last answer */
+	set = load("function GetOverrides(d) return {'b.test'} end\n");
+	got = ask(set, "bob@one.test", 5000, true);
+	assert_string_equal(got, "TEMP no route in time");
+	free(got);
+	script_set_unref(set);
+}
+
+static void test_the_story(void **state)
+{
+	struct script_set *set = load("function GetOverrides() return {'a.test', 'b.test'} end\n"
+				      "function CheckServer(d, mx)\n"
+				      "  if mx == 'b.test' then return false, 5 end\n"
+				      "end\n");
+	struct strlist story = STRLIST_INIT;
+	struct route r = {.story = &story};
+	struct mx_case c = {.set = set,
+	    .deadline_ms = clock_ms() + 5000,
+	    .dry = true,
+	    .delivery = {.domain = "one.test", .connection_name = ""}};
+	struct hold_target b = {.server = "b.test"};
+	struct held held;
+
+	(void)state;
+	assert_int_equal(route_find(&c, &r), ROUTE_SERVERS);
+	assert_int_equal(story.n, 3);
+	assert_string_equal(
+	    story.v[0], "GetOverrides (mxserverrules.lua:1): smtp:[a.test], [b.test]");
+	assert_non_null(strstr(story.v[2], "b.test: not used: CheckServer(one.test, b.test, 0, 0) "
+					   "of mxserverrules.lua:2 returned false"));
+	assert_int_equal(holds_find(rig.config->store, &b, 0, &held, 5000), STORE_ABSENT);
+	strlist_clear(&story);
+	route_clear(&r);
+	script_set_unref(set);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(test_what_is_answered, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_no_usable_server, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_the_last_answer, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_the_story, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
