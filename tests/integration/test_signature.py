@@ -227,15 +227,17 @@ def test_big_message(mta, milter):
 def test_stored_message_is_lost(mta, milter):
     """R18: when the file of a large message cannot be read to its end, the message is refused for
     now: the MTA may have the beginning of the new body."""
-    milter.start(None, "milter.memory_kb=64", "lua.hook_ms=9000", "lua.command_ms=9000", signature='''
+    lost = milter.directory / "lost"
+    milter.start(None, "milter.memory_kb=64", "lua.hook_ms=20000", "lua.command_ms=20000",
+                 signature='''
         function GetSignature(format)
-            if format == "PLAIN" then
-                print("now")
-                os.sleep(3000)
+            print("now")
+            while not io.open("LOST") do
+                os.sleep(50)
             end
             return "signature"
         end
-    ''')
+    '''.replace("LOST", str(lost)))
     message = rich_message(random.Random(3).randbytes(400000))
 
     def lose_file():
@@ -245,6 +247,7 @@ def test_stored_message_is_lost(mta, milter):
         for fd in files.iterdir():
             if "(deleted)" in os.readlink(fd):
                 os.truncate(fd, 0)
+        lost.touch()
 
     reply, _ = machine.in_parallel(2, lambda n: lose_file() if n else mta.send(
         "ann@one.test", "bob@two.test", message))
