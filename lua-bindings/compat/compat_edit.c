@@ -4,6 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MOST_EDITS                                                                              \
+	200000 /* of one text, some 16 MiB: a script that makes texts must not take memory this \
+		  way */
+
 bool edits_grow(void **v, size_t n, size_t *cap, size_t element)
 {
 	size_t more = *cap > 0 ? 2 * *cap : 16;
@@ -40,6 +44,10 @@ size_t edits_add(
 	void *v = edits->v;
 	size_t n = strlen(text);
 
+	if (edits->n >= MOST_EDITS) {
+		edits->too_many = true;
+		return 0;
+	}
 	if (!edits_grow(&v, edits->n, &edits->cap, sizeof *edits->v)) {
 		edits->no_memory = true;
 		return 0;

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_LEVEL 50 /* = of a long bracket that a rewritten string may need */
+#define MOST_NOTICES 1000 /* of one text: more is no news */
+#define MOST_LEVEL 50	  /* = of a long bracket that a rewritten string may need */
 
 /* As liblua's own tables: ASCII, whatever the locale. */
 static bool is_digit(int c)
@@ -70,6 +71,8 @@ void lex_notice(struct lexer *x, int line, enum compat_idiom idiom, enum compat_
 	struct compat_notice *notice;
 	size_t i;
 
+	if (x->notices.n >= MOST_NOTICES)
+		return;
 	if (!edits_grow(&v, x->notices.n, &x->notices.cap, sizeof *x->notices.v)) {
 		x->no_memory = true;
 		return;

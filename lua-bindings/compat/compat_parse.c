@@ -29,7 +29,7 @@ void parse_next(struct parser *p)
 		p->now = lex_token(&p->lexer);
 	p->has_ahead = false;
 	if (p->steps / STEPS_PER_BYTE > p->lexer.n + STEPS_AT_LEAST || p->lexer.no_memory ||
-	    p->lexer.edits.no_memory)
+	    p->lexer.edits.no_memory || p->lexer.edits.too_many)
 		parse_fail(p);
 }
 

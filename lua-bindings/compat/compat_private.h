@@ -32,10 +32,10 @@ struct edits {
 	size_t n, cap;
 	char *pool;
 	size_t pool_n, pool_cap;
-	bool no_memory;
+	bool no_memory, too_many;
 };
 
-/* Gives the number of edits there are now, 0 when out of memory. */
+/* Gives the number of edits there are now, 0 when out of memory or when there are too many. */
 size_t edits_add(struct edits *, enum edit_kind, size_t at, size_t removes, const char *text);
 void edits_free(struct edits *);
 /* The text with all edits between head and tail, malloc'ed and NUL-terminated; NULL: no memory. */

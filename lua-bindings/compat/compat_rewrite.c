@@ -107,13 +107,13 @@ static bool finish(struct parser *p, const char *text, size_t n, struct compat_s
 		    x, x, x, p->calls ? "local function " : "", p->calls ? x : "",
 		    p->calls ? "_call(o,n,...) return o[n](o,...) end " : "",
 		    "return function(...)");
-	if (p->lexer.edits.n > 0) {
+	if (p->lexer.edits.n > 0 && !p->lexer.edits.too_many) {
 		out->text = edits_apply(
 		    &p->lexer.edits, text, n, head, p->helpers ? "\nend" : "", &out->size);
 		if (out->text == NULL)
 			return false;
 	}
-	out->wrapped = p->helpers;
+	out->wrapped = p->helpers && out->text != NULL;
 	out->old = p->lexer.reading.number_text;
 	out->notices = p->lexer.notices;
 	p->lexer.notices = (struct compat_notices){0};

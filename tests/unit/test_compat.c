@@ -414,6 +414,29 @@ static void test_deep_texts(void **state)
 	free(text);
 }
 
+/* A text with more to change than any script has stays as it is. */
+static void test_too_many_edits(void **state)
+{
+	struct compat_source source;
+	size_t n = 3u << 20;
+	char *text = xmalloc(n + 1);
+
+	(void)state;
+	for (size_t i = 0; i < n; i++)
+		text[i] = "x='\\q' "[i % 7];
+	for (int mode = COMPAT_AUTO; mode <= COMPAT_50; mode++) {
+		assert_true(compat_rewrite(text, n, (enum compat_mode)mode, false, &source));
+		assert_null(source.text);
+		assert_false(source.wrapped);
+		assert_int_equal(source.notices.n, 1); /* the same ones on one line */
+		compat_source_free(&source);
+		assert_true(compat_rewrite(text, 70000, (enum compat_mode)mode, false, &source));
+		assert_int_equal(source.size, 60000);
+		compat_source_free(&source);
+	}
+	free(text);
+}
+
 /* ---- allocation failure: malloc() and its kin are wrapped ---- */
 
 static long fail_at, allocations; /* fail_at: the first allocation that fails, 0 = none */
@@ -616,6 +639,7 @@ int main(void)
 	    cmocka_unit_test(test_lines),
 	    cmocka_unit_test(test_names_do_not_clash),
 	    cmocka_unit_test(test_deep_texts),
+	    cmocka_unit_test(test_too_many_edits),
 	    cmocka_unit_test(test_every_allocation_may_fail),
 	    cmocka_unit_test(test_our_scripts_stay_as_they_are),
 	    cmocka_unit_test(test_notice_text),

@@ -379,7 +379,8 @@ static void test_messages_are_those_of_lua(void **state)
 		run_stock(codes[i]);
 		memcpy(wanted, result, sizeof wanted);
 		if (strncmp(wanted, "error: table:", 13) == 0 || strstr(wanted, "(null)") != NULL)
-			strcpy(wanted, "error: (error object is a table value)");
+			snprintf(
+			    wanted, sizeof wanted, "%s", "error: (error object is a table value)");
 		for (int mode = COMPAT_AUTO; mode <= COMPAT_54; mode++)
 			expect((enum compat_mode)mode, codes[i], wanted);
 	}
