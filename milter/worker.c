@@ -127,7 +127,8 @@ static struct resolvers *resolvers_for(const struct config *cfg, char *error, si
 
 static bool reload(char *error, size_t size)
 {
-	struct config *cfg = config_load(options->config_path, &options->overrides, error, size);
+	struct config *cfg = config_load(
+	    options->arguments->config_path, &options->arguments->overrides, error, size);
 	struct resolvers *resolvers = NULL;
 	struct script_set *set = NULL;
 
@@ -258,8 +259,8 @@ static bool open_socket(const struct identity *id, char *error, size_t size)
 static void refresh_config(void)
 {
 	char error[1024];
-	struct config *now =
-	    config_load(options->config_path, &options->overrides, error, sizeof error);
+	struct config *now = config_load(
+	    options->arguments->config_path, &options->arguments->overrides, error, sizeof error);
 
 	if (now == NULL)
 		log_error(NULL, "settings of the last start used again: %s", error);

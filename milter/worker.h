@@ -2,12 +2,12 @@
 #pragma once
 
 #include "common/config.h"
+#include "common/daemon/arguments.h"
 
 #include <stdbool.h>
 
 struct worker_options {
-	const char *config_path; /* to read it again at a reload; NULL = default */
-	struct config_overrides overrides;
+	const struct daemon_arguments *arguments; /* to read the configuration again at a reload */
 	struct config *config;
 };
 

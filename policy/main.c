@@ -2,6 +2,7 @@
  *
  * One process: the main thread runs libevent's loop and never waits for anything else; scripts run
  * in worker threads (dispatch.h), reloads in one of their own (scripts.h). */
+#include "common/daemon/arguments.h"
 #include "common/daemon/background.h"
 #include "common/config.h"
 #include "common/list.h"
@@ -9,7 +10,10 @@
 #include "common/daemon/notify.h"
 #include "common/daemon/privileges.h"
 #include "lua-bindings/luaout.h"
+#include "common/store/holds.h"
 #include "lua-bindings/script_set.h"
+#include "policy/answers.h"
+#include "policy/delivery.h"
 #include "policy/dispatch.h"
 #include "policy/listen.h"
 #include "policy/maillog_follow.h"
@@ -18,7 +22,6 @@
 
 #include <event2/event.h>
 
-#include <getopt.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -27,70 +30,17 @@
 #include <sys/resource.h>
 #include <sysexits.h>
 
-#define EXIT_USAGE 2
-
-static const char usage_text[] =
-    "usage: mailhooks-policy [-f] [-c FILE] [-o SECTION.NAME=VALUE]...\n"
-    "\n"
-    "Answers the policy and socketmap requests of Postfix with Lua scripts.\n"
-    "\n"
-    "  -c FILE   configuration (default " CONFIG_DEFAULT_PATH ")\n"
-    "  -o N=V    override a setting; may be given more than once\n"
-    "  -f        stay in the foreground, log to standard error\n"
-    "  -h, -V    this text, the version\n"
-    "\n"
+static const char signals_text[] =
     "SIGHUP reloads scripts and settings, SIGTERM answers what is in progress and stops,\n"
-    "SIGUSR1 reopens the logs. Exit status 78: configuration or script unusable.\n";
+    "SIGUSR1 reopens the logs. Exit status 78: configuration or script unusable.";
 
-static const char *config_path; /* NULL = default */
-static struct config_overrides overrides;
-static bool foreground;
+static struct daemon_arguments arguments;
 
 static struct event_base *base;
 static struct dispatch *workers;
 static struct scripts *scripts;
 static struct server *server;
 static struct follower *follower;
-
-/* ---- command line ---- */
-
-static int usage(FILE *out, int status)
-{
-	fputs(usage_text, out);
-	return status;
-}
-
-/* -1: go on; otherwise the exit status. */
-static int parse_arguments(int argc, char **argv)
-{
-	int c;
-
-	while ((c = getopt(argc, argv, "c:o:fhV")) != -1) {
-		switch (c) {
-		case 'c':
-			config_path = optarg;
-			break;
-		case 'o':
-			strlist_add(&overrides.items, optarg);
-			break;
-		case 'f':
-			foreground = true;
-			break;
-		case 'h':
-			return usage(stdout, EXIT_SUCCESS);
-		case 'V':
-			puts("mailhooks-policy " MAILHOOKS_VERSION);
-			return EXIT_SUCCESS;
-		default:
-			return usage(stderr, EXIT_USAGE);
-		}
-	}
-	if (optind < argc) {
-		fprintf(stderr, "mailhooks-policy: unexpected argument \"%s\"\n", argv[optind]);
-		return usage(stderr, EXIT_USAGE);
-	}
-	return -1;
-}
 
 /* ---- signals ---- */
 
@@ -207,7 +157,7 @@ static int start(struct listening_sockets *sockets, struct config *cfg)
 		return EX_OSERR;
 	}
 	follower = follower_start(cfg);
-	scripts = scripts_new(base, config_path, &overrides, on_reloaded);
+	scripts = scripts_new(base, arguments.config_path, &arguments.overrides, on_reloaded);
 	return scripts != NULL && watch_signals() ? 0 : EX_OSERR;
 }
 
@@ -222,6 +172,9 @@ static void end(struct listening_sockets *sockets)
 		event_base_free(base);
 	listen_close(sockets);
 	script_set_publish(NULL);
+	delivery_forget_all();
+	answers_forget_all();
+	holds_forget();
 }
 
 static int run(struct config *cfg)
@@ -244,26 +197,34 @@ static int run(struct config *cfg)
 	return status;
 }
 
-int main(int argc, char **argv)
+static int serve(void)
 {
 	struct config *cfg;
 	char error[1024];
-	int status = parse_arguments(argc, argv);
+	int status;
 
-	if (status >= 0)
-		return status;
-	cfg = config_load(config_path, &overrides, error, sizeof error);
+	cfg = config_load(arguments.config_path, &arguments.overrides, error, sizeof error);
 	if (cfg == NULL) {
 		fprintf(stderr, "mailhooks-policy: %s\n", error);
 		return EX_CONFIG;
 	}
-	log_open("mailhooks-policy", foreground ? LOG_TO_STDERR : cfg->log.target, cfg->log.format,
-	    cfg->log.facility, cfg->log.level);
-	if (!foreground)
+	log_open("mailhooks-policy", arguments.foreground ? LOG_TO_STDERR : cfg->log.target,
+	    cfg->log.format, cfg->log.facility, cfg->log.level);
+	if (!arguments.foreground)
 		background_enter();
 	status = run(cfg);
 	background_failed(status);
 	config_unref(cfg);
-	strlist_clear(&overrides.items);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	int status = arguments_parse(&arguments, argc, argv, "mailhooks-policy",
+	    "Answers the policy and socketmap requests of Postfix with Lua scripts.", signals_text);
+
+	if (status < 0)
+		status = serve();
+	arguments_clear(&arguments);
 	return status;
 }
