@@ -242,12 +242,11 @@ def test_rotation_by_postfix(mta, follower):
     mta.set_parameters({"maillog_file_compressor": "/bin/true"})
     size = mta.maillog.stat().st_size
     try:
-        for n in range(3):
-            send(mta, f"rot{n}@sender.test", "bob@one.test")
-            machine.run("postfix", "-c", mta.etc, "logrotate", env=mta.env)
-            mta.log_start = 0
-        send(mta, "rot3@sender.test", "bob@one.test")
-        for n in range(4):
+        send(mta, "rot0@sender.test", "bob@one.test")
+        machine.run("postfix", "-c", mta.etc, "logrotate", env=mta.env)
+        mta.log_start = 0
+        send(mta, "rot1@sender.test", "bob@one.test")
+        for n in range(2):
             follower.of(f"rot{n}@sender.test", 1)
         assert mta.maillog.stat().st_size < size + 4000
     finally:
