@@ -74,10 +74,12 @@ static void arm(const struct guard *g, lua_State *L)
 	lua_sethook(L, hook, LUA_MASKCOUNT, interval(g));
 }
 
-/* Once a budget is gone the hook fires on every line: that stays. */
+/* Once a budget is gone the hook fires on every line: that stays. A hook of somebody else (module/)
+ * is none of our business. */
 static void arm_closer(const struct guard *g, lua_State *L)
 {
-	if (g->spent == GUARD_NOTHING && lua_gethookcount(L) > interval(g))
+	if (g->spent == GUARD_NOTHING && lua_gethook(L) == hook &&
+	    lua_gethookcount(L) > interval(g))
 		arm(g, L);
 }
 

@@ -26,6 +26,7 @@ struct runtime {
 	const struct log_id *id;
 	struct message_view *view;
 	const char *script, *hook; /* running now, for messages */
+	bool guest;		   /* see runtime_adopt() */
 	bool dry;
 	char asked[64]; /* the first function that reached out while dry */
 };
@@ -497,4 +498,43 @@ bool runtime_end(struct runtime *rt)
 	fine = enter(rt, &g, NULL, NULL, 0) == RUN_OK;
 	rt->id = NULL;
 	return fine;
+}
+
+/* ---- guests ---- */
+
+struct runtime *runtime_adopt(lua_State *L)
+{
+	struct runtime *rt = calloc(1, sizeof *rt);
+
+	if (rt == NULL)
+		return NULL;
+	lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+	rt->L = lua_tothread(L, -1);
+	lua_pop(L, 1);
+	rt->guest = true;
+	rt->script = rt->hook = "(guest)";
+	guard_stop(&rt->guard);
+	memcpy(lua_getextraspace(rt->L), &rt, sizeof rt); /* coroutines to come get a copy */
+	memcpy(lua_getextraspace(L), &rt, sizeof rt);
+	return rt;
+}
+
+void runtime_guest_set(struct runtime *rt, struct script_set *set)
+{
+	rt->set = set;
+}
+
+void l_guest_environment(lua_State *L)
+{
+	lua_rawsetp(L, LUA_REGISTRYINDEX, &env_key);
+}
+
+void runtime_abandon(struct runtime *rt)
+{
+	free(rt);
+}
+
+bool runtime_is_guest(const struct runtime *rt)
+{
+	return rt->guest;
 }

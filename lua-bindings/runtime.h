@@ -106,6 +106,16 @@ bool runtime_is_dry(const struct runtime *);
 void runtime_note_dry(struct runtime *, const char *function);
 const char *runtime_dry_asked(const struct runtime *);
 
+/* A runtime around a state that belongs to somebody else (module/): no budgets, no gate; what is
+ * called in it runs with the rights of its host. set may change (borrowed, NULL at first). The
+ * table on top is popped by l_guest_environment(), and is what l_push_env() gives from then on.
+ * abandon: when the state is closed. */
+struct runtime *runtime_adopt(lua_State *L);
+void runtime_guest_set(struct runtime *, struct script_set *);
+void l_guest_environment(lua_State *L);
+void runtime_abandon(struct runtime *);
+bool runtime_is_guest(const struct runtime *);
+
 struct runtime *runtime_of(lua_State *L);
 const struct log_id *runtime_log_id(struct runtime *);
 struct script_set *runtime_set(struct runtime *);

@@ -42,6 +42,7 @@ struct file *l_file(lua_State *L, int index)
 {
 	struct file *f = luaL_checkudata(L, index, LUA_FILEHANDLE);
 
+	luaL_argcheck(L, lua_rawlen(L, index) >= sizeof *f, index, "a file of another library");
 	if (f->stream.closef == NULL)
 		luaL_error(L, "attempt to use a closed file");
 	return f;

@@ -114,6 +114,16 @@ void l_set_env(lua_State *L)
 		lua_pop(L, 1);
 }
 
+/* In a state that is not ours (module/) liblua gives new functions the globals of their host. */
+static int l_of_this_life(lua_State *L, int status)
+{
+	if (status == LUA_OK && runtime_is_guest(runtime_of(L))) {
+		l_push_env(L);
+		l_set_env(L);
+	}
+	return status;
+}
+
 /* The function on top gets the environment at index env (0 = keeps the life's) and is the result;
  * or the message on top is. */
 static int l_loaded(lua_State *L, int status, int env)
@@ -126,6 +136,8 @@ static int l_loaded(lua_State *L, int status, int env)
 	if (env != 0) {
 		lua_pushvalue(L, env);
 		l_set_env(L);
+	} else {
+		l_of_this_life(L, status);
 	}
 	return 1;
 }
@@ -208,7 +220,7 @@ static int l_load_file(lua_State *L, const char *name)
 		lua_pushfstring(L, "cannot open %s: not a .lua file in the script directory", name);
 		return LUA_ERRFILE;
 	}
-	return l_load_script(L, f);
+	return l_of_this_life(L, l_load_script(L, f));
 }
 
 /*** loadfile(name [, mode [, environment]]) -> function or nil, message
