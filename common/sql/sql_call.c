@@ -171,6 +171,12 @@ static int fit(const struct sql_signature *s, const struct sql_node *first)
 	return *letter == '\0' || (letter[1] == '*' && first != NULL) ? score : -1;
 }
 
+/* Is it called so? An operator has no name that a function could be called by. */
+static bool means(const struct sql_node *call, const struct sql_signature *s)
+{
+	return strcmp(s->name, call->text) == 0 && !(call->named && strchr(s->sqlite, '$') != NULL);
+}
+
 /* PostgreSQL takes a literal beside an operator for what stands on the other side, if there is such
  * an operator. */
 static const struct sql_signature *beside(const struct sql_node *call)
@@ -182,7 +188,7 @@ static const struct sql_signature *beside(const struct sql_node *call)
 		return NULL;
 	type = a->type != SQL_UNKNOWN ? a->type : b->type;
 	for (const struct sql_signature *s = sql_signatures; s->name != NULL; s++)
-		if (strcmp(s->name, call->text) == 0 && strlen(s->arguments) == 2 &&
+		if (means(call, s) && strlen(s->arguments) == 2 &&
 		    sql_letter_type(s->arguments[0]) == type &&
 		    sql_letter_type(s->arguments[1]) == type)
 			return s;
@@ -200,7 +206,7 @@ static const struct sql_signature *best(const struct sql_node *call, bool *known
 	for (const struct sql_signature *s = sql_signatures; s->name != NULL; s++) {
 		int now;
 
-		if (strcmp(s->name, call->text) != 0)
+		if (!means(call, s))
 			continue;
 		*known = true;
 		now = fit(s, call->child);

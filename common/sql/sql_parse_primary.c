@@ -318,6 +318,7 @@ static struct sql_node *call(struct sql_parser *p, const char *name, size_t at)
 {
 	struct sql_node *node = sql_call(p, at, name, name, NULL, NULL);
 
+	node->named = true;
 	if (sql_is_symbol(p, "*")) {
 		node->child = sql_node(p, NODE_STAR, p->token->at);
 		p->token++;

@@ -61,6 +61,7 @@ struct sql_node {
 	struct sql_query *query;
 	struct sql_node *filter; /* of an aggregate */
 	bool negate, distinct, otherwise;
+	bool named;   /* a call by the name of a function, not an operator */
 	bool operand; /* of CASE: it has one. Of a cast: a boolean as "t", not "true" */
 	/* when resolved */
 	bool resolved;

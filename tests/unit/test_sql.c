@@ -228,6 +228,8 @@ static void errors_name_what_and_where(void **state)
 	    {"SELECT randomblob(9)", "the function randomblob is not known"},
 	    {"SELECT load_extension('x')", "the function load_extension is not known"},
 	    {"SELECT pg_like('a', 'b')", "the function pg_like is not known"},
+	    {"SELECT negative(1)", "the function negative is not known"},
+	    {"SELECT \"+\"(1, 2)", "the function + is not known"},
 	    {"SELECT left('a')", "there is no left for (unknown)"},
 	    {"SELECT result = 4 FROM sendattempts", "=: text and integer do not go together"},
 	    {"SELECT CURRENT_TIMESTAMP + '15 potatoes'",

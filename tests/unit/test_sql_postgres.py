@@ -40,7 +40,10 @@ def quiet_zone():
     """One where it is not about to be midnight, nor a change to summer time within a week."""
     now = time.time()
     for name in ZONES:
-        zone = zoneinfo.ZoneInfo(name)
+        try:
+            zone = zoneinfo.ZoneInfo(name)
+        except zoneinfo.ZoneInfoNotFoundError:
+            continue
         times = [datetime.datetime.fromtimestamp(now + day * 86400, zone) for day in range(-8, 9)]
         if 1 <= times[8].hour <= 21 and len({t.utcoffset() for t in times}) == 1:
             return name
