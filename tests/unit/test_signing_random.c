@@ -6,7 +6,7 @@
 
 #include "common/signing/signing_encode.h"
 
-#define MESSAGES 1500
+#define MESSAGES 800
 
 /* Enough text to have its characters in, in UTF-8. */
 static const char *const words[] = {"Hello", " ", "\n", "=", "--", "-- \n", " \n",
