@@ -58,7 +58,8 @@ static bool l_any_duration(lua_State *L, const char *usage, int64_t *ms)
 {
 	return l_duration(L, "seconds", SECOND_MS, usage, ms) ||
 	       l_duration(L, "minutes", 60 * SECOND_MS, usage, ms) ||
-	       l_duration(L, "hours", 3600 * SECOND_MS, usage, ms);
+	       l_duration(L, "hours", 3600 * SECOND_MS, usage, ms) ||
+	       l_duration(L, "days", (int64_t)86400 * SECOND_MS, usage, ms);
 }
 
 /* The one of server, address, domain and provider that is given; none: STORE_ALL. */
@@ -108,6 +109,7 @@ struct asked {
 	struct store_window window;
 	struct store_count count;
 	enum store_answer answer;
+	int64_t back_ms; /* where the window begins, before now; -1: with all that are kept */
 	size_t most;
 	/* a copy of each attempt, since the store's visitor may not raise */
 	struct found {
@@ -130,7 +132,7 @@ static void clear_asked(void *arg)
 static void l_take_window(lua_State *L, struct asked *a, const char *usage)
 {
 	static const char *const names[] = {"server", "address", "domain", "provider", "result",
-	    "seconds", "minutes", "hours", "limit", NULL};
+	    "seconds", "minutes", "hours", "days", "limit", NULL};
 	int64_t ms;
 
 	l_check_names(L, usage, names);
@@ -138,8 +140,7 @@ static void l_take_window(lua_State *L, struct asked *a, const char *usage)
 	a->window.result = l_field(L, "result", usage);
 	if (a->window.result == NULL)
 		a->window.result = "";
-	if (l_any_duration(L, usage, &ms))
-		a->window.since_ms = -ms; /* before now, which the store knows */
+	a->back_ms = l_any_duration(L, usage, &ms) ? ms : -1;
 	a->most = 100;
 	if (lua_getfield(L, 1, "limit") != LUA_TNIL) {
 		int64_t limit;
@@ -153,16 +154,16 @@ static void l_take_window(lua_State *L, struct asked *a, const char *usage)
 /* Counted back from the store's clock. */
 static void fix_since(struct asked *a, struct store *store)
 {
-	if (a->window.since_ms < 0)
-		a->window.since_ms += store_time(store);
+	if (a->back_ms >= 0)
+		a->window.since_ms = store_time(store) - a->back_ms;
 }
 
 /*** mailhooks.count_attempts(window) -> number or nil, why
  * How many send attempts the window holds, a table of: one of server, address, domain, provider
- * (none: all attempts); result, what the reply begins with ("4", "421"); seconds, minutes or hours
- * back from now (none: all that are kept). nil: the store does not answer, which is not 0. A second
- * result "local" says that Redis is away and only attempts that this process knows of were counted.
- * Refused in safety mode. */
+ * (none: all attempts); result, what the reply begins with ("4", "421"); seconds, minutes, hours or
+ * days back from now (none: all that are kept). nil: the store does not answer, which is not 0. A
+ * second result "local" says that Redis is away and only attempts that this process knows of were
+ * counted. Refused in safety mode. */
 static int l_count_attempts(lua_State *L)
 {
 	static const char usage[] =
@@ -299,16 +300,16 @@ static void l_hold_key(
 }
 
 /*** mailhooks.hold(target) -> true or nil, why
- * Holds a host: target is a table of one of server, address, domain, provider; of seconds, minutes
- * or hours; and of reason (for the administrator). Until then nothing is sent there, by any process
- * on this store. A later hold of the same name replaces it. nil: the store does not answer; this
- * process keeps the hold. Refused in safety mode. */
+ * Holds a host: target is a table of one of server, address, domain, provider; of seconds, minutes,
+ * hours or days; and of reason (for the administrator). Until then nothing is sent there, by any
+ * process on this store. A later hold of the same name replaces it. nil: the store does not answer;
+ * this process keeps the hold. Refused in safety mode. */
 static int l_hold(lua_State *L)
 {
 	static const char usage[] =
 	    "mailhooks.hold{server = \"mx.example\", minutes = 10, reason = \"4xx\"}";
 	static const char *const names[] = {"server", "address", "domain", "provider", "seconds",
-	    "minutes", "hours", "reason", NULL};
+	    "minutes", "hours", "days", "reason", NULL};
 	enum store_answer answer = STORE_UNKNOWN;
 	struct store_hold hold = {.who = "script"};
 	struct store_call call;
@@ -319,7 +320,7 @@ static int l_hold(lua_State *L)
 	l_hold_key(L, usage, &hold.dimension, &hold.key);
 	hold.reason = l_field(L, "reason", usage);
 	if (!l_any_duration(L, usage, &ms))
-		return luaL_error(L, "%s: seconds, minutes or hours are wanted", usage);
+		return luaL_error(L, "%s: seconds, minutes, hours or days are wanted", usage);
 	if (store_call_begin(L, &call)) {
 		hold.until_ms = store_time(call.store) + ms;
 		answer = holds_set(call.url, &hold, store_call_ms(&call));

@@ -24,6 +24,7 @@
 #define GRACE_MS 1000 /* a loaded machine */
 #define WAIT_MS 5000
 #define MINUTE_MS ((int64_t)60000)
+#define ASIDE_MS 5000 /* no attempt is at the very edge of a window */
 
 static const char *engine; /* NULL: SQLite in the rig's directory */
 static struct script_rig rig;
@@ -96,7 +97,7 @@ static void add(unsigned n, const char *server, const char *result, int64_t minu
 	char event[24];
 	struct store_attempt a = {
 	    .event = event,
-	    .time_ms = (int64_t)time(NULL) * 1000 - minutes_ago * MINUTE_MS,
+	    .time_ms = (int64_t)time(NULL) * 1000 - minutes_ago * MINUTE_MS - ASIDE_MS,
 	    .queue_id = "4XyZ12",
 	    .server = server,
 	    .domain = "example.com",
@@ -249,8 +250,9 @@ static void attempts_without_sql(void **state)
 	    "return mailhooks.count_attempts{server = 'mx2.example.com', result = '4', minutes = 9},"
 	    " mailhooks.count_attempts{server = 'MX2.example.com', result = '45'},"
 	    " mailhooks.count_attempts{domain = 'example.com', seconds = 90},"
-	    " mailhooks.count_attempts{hours = 1, result = '451 later'}, mailhooks.count_attempts{provider = 'x'}",
-	    "3|5|2|5|0");
+	    " mailhooks.count_attempts{hours = 1, result = '451 later'}, mailhooks.count_attempts{provider = 'x'},"
+	    " mailhooks.count_attempts{seconds = 0}, mailhooks.count_attempts{days = 1}",
+	    "3|5|2|5|0|0|20");
 	rig_expect(rt,
 	    "local l = mailhooks.attempts{server = 'mx1.example.com', limit = 3}\n"
 	    "local a = l[1] return #l, a.server, a.result, a.domain, a.delay, a.recipients[1], #a.recipients,"
@@ -309,7 +311,7 @@ static void wrong_use(void **state)
 	    {"mailhooks.count_attempts{minutes = 0/0}", "minutes must be a number"},
 	    {"mailhooks.attempts{limit = 0}", "limit is a number from 1 to 1000"},
 	    {"mailhooks.hold{minutes = 1}", "server, address, domain or provider is wanted"},
-	    {"mailhooks.hold{server = 'x'}", "seconds, minutes or hours are wanted"},
+	    {"mailhooks.hold{server = 'x'}", "seconds, minutes, hours or days are wanted"},
 	    {"mailhooks.release{}", "server, address, domain or provider is wanted"},
 	    {"mailhooks.held()", "a table is wanted"},
 	    {"mailhooks.rate_take('a')", "the limit is a table"},
