@@ -6,6 +6,7 @@
  * goes out as it is. Source: VPOP3 manual; readings [R] are in doc/hooks-signature.md. */
 #include "common/clock.h"
 #include "common/limits.h"
+#include "common/outgoing.h"
 #include "common/signing.h"
 #include "common/users.h"
 #include "lua-bindings/convert.h"
@@ -256,18 +257,26 @@ static const char *changed_before(const struct verdict *v)
 	return NULL;
 }
 
-static const char *take(struct verdict *v, const struct message *m, struct signing_changes *c)
+/* Body and header belong together: nothing is changed unless all of it can be. */
+static const char *wrong_fields(const struct verdict *v, const struct signing_changes *c)
 {
-	struct patch *patch = c->body;
 	const char *why = NULL;
 
-	c->body = NULL;
 	if (v->nheaders + c->nfields > LIMIT_HEADER_CHANGES)
-		why = "there are too many header changes";
-	if (why != NULL) {
-		patch_free(patch);
+		return "there are too many header changes";
+	for (size_t i = 0; i < c->nfields && why == NULL; i++)
+		free(outgoing_header_value(c->fields[i].value, &why));
+	return why;
+}
+
+static const char *take(struct verdict *v, const struct message *m, struct signing_changes *c)
+{
+	const char *why = wrong_fields(v, c);
+	struct patch *patch = c->body;
+
+	if (why != NULL)
 		return why;
-	}
+	c->body = NULL;
 	if (!verdict_patch(v, patch, m, &why))
 		return why;
 	for (size_t i = 0; i < c->nfields; i++)
