@@ -73,20 +73,14 @@ static void replace(char **address, char *by)
 	*address = by;
 }
 
-/* Returns false when a script failed and lua.on_error wants the message refused. */
-static bool compute(struct mail *m, struct mxout_sender *mxout, char **address)
+/* One of the two schemes, or none. */
+static void put_tag(struct mail *m, bool remote, bool use_batv, char **address)
 {
 	const struct config *c = m->config;
-	struct mxout_details d = {.use_batv = c->batv.sign};
-	bool remote = mxout->remote.n > 0;
 	const char *why = NULL;
 	char *made = NULL;
 
-	if (remote && !mxout_sender_details(mxout, &d))
-		return false;
-	if (d.modify && d.default_address != NULL && d.default_address[0] != '\0')
-		replace(address, xstrdup(d.default_address));
-	if (remote && d.use_batv && is_trusted(m) && signs(c) && return_path_is_ours(c, *address))
+	if (remote && use_batv && is_trusted(m) && signs(c) && return_path_is_ours(c, *address))
 		return_path_do(c, RETURN_PATH_BATV_SIGN, *address, &made, &why);
 	else if (rewrites(c) && (remote || c->srs.rewrite == SRS_REWRITE_ALWAYS) &&
 		 !return_path_is_kept(c, *address))
@@ -95,8 +89,21 @@ static bool compute(struct mail *m, struct mxout_sender *mxout, char **address)
 		replace(address, made);
 	else if (why != NULL)
 		log_info(m->id, "return path <%.200s> stays: %s", *address, why);
+}
+
+/* False: a script failed and lua.on_error wants the message refused. */
+static bool compute(struct mail *m, struct mxout_sender *mxout, char **address)
+{
+	struct mxout_details d = {.use_batv = m->config->batv.sign};
+	bool remote = mxout->remote.n > 0;
+	bool fine = !remote || mxout_sender_details(mxout, &d);
+
+	if (fine && d.modify && d.default_address != NULL && d.default_address[0] != '\0')
+		replace(address, xstrdup(d.default_address));
+	if (fine)
+		put_tag(m, remote, d.use_batv, address);
 	free(d.default_address);
-	return true;
+	return fine;
 }
 
 /* ---- the stage ---- */

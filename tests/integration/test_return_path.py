@@ -302,8 +302,20 @@ def test_null_senders(mta, start, milter):
 
 def test_a_failing_hook(mta, start):
     """R18"""
-    start({"mxout": "function ModifyReturnPath() error('no') end"}, "lua.on_error=tempfail")
-    assert mta.send(local(mta), REMOTE, MESSAGE).code == 451
+    start({"mxout": """
+        function ServerDetails(parameters, lines, actions)
+            if parameters.domain == "two.test" then error("no") end
+            actions.returnAddressModifier = true
+            actions.defaultReturnAddress = "bounces@elsewhere.test"
+            return actions
+        end
+        function ModifyReturnPath(computed, mailfrom)
+            if mailfrom:find("^bad@") then error("no") end
+        end
+    """}, "lua.on_error=tempfail")
+    assert sent(mta, local(mta)) == "bounces@elsewhere.test"
+    assert mta.send(local(mta), [REMOTE, FOREIGN], MESSAGE).code == 451
+    assert mta.send(local(mta, "bad"), REMOTE, MESSAGE).code == 451
 
 
 # SRS
