@@ -6,16 +6,18 @@ import re
 from rig import corpus, machine
 
 SCRIPTS = {
-    # looks at all there is, changes nothing
-    "ProcessMessage": {"smtpsvr": r'''
-        function ProcessMessage(mailfrom, subject, recipients, actions, mime, size, attachments)
-            for i, section in ipairs(mime) do
-                VPOP3.GetMessagePartBody(section.Path)
+    # both look at all there is and change nothing
+    "untouched": {
+        "smtpsvr": r'''
+            function ProcessMessage(mailfrom, subject, recipients, actions, mime, size, attachments)
+                for i, section in ipairs(mime) do
+                    VPOP3.GetMessagePartBody(section.Path)
+                end
+                print("ProcessMessage")
             end
-            print("ProcessMessage")
-        end
-    '''},
-    "GetSignature": {"signature": "function GetSignature() print('GetSignature') end"},
+        ''',
+        "signature": "function GetSignature() print('GetSignature') end",
+    },
     "signed": {"signature": r'''
         function GetSignature(format)
             return format == "HTML" and "<p>ACME 7361 Grüße €</p>" or "-- \nACME 7361 Grüße €"
@@ -132,10 +134,9 @@ def test_corpus(mta, milter):
     assert milter.out().count("GetSignature\n") > taken / 2   # the others cannot be signed
     without = arrived(mta, "without", taken)
     found = {tag: arrived(mta, tag, taken) for tag in SCRIPTS}
-    for tag in ("ProcessMessage", "GetSignature"):
-        assert found[tag].keys() == without.keys()
-        wrong = {n: why for n in without if (why := difference(found[tag][n], without[n]))}
-        assert not wrong, (tag, len(wrong), list(wrong.items())[:5])
+    assert all(found[tag].keys() == without.keys() for tag in SCRIPTS)
+    wrong = {n: why for n in without if (why := difference(found["untouched"][n], without[n]))}
+    assert not wrong, (len(wrong), list(wrong.items())[:5])
     signed = found["signed"]
     assert sum(difference(signed[name], without[name]) is not None for name in without) > taken / 2
     del without["long-lines"]   # the MTA breaks them; with the signature they are encoded and whole

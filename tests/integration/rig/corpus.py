@@ -186,7 +186,7 @@ def deep(levels):
     return part
 
 
-def messages(count=340):
+def messages(count=330):
     """At least `count` messages as (name, bytes)."""
     r = random.Random(SEED)
     found = [(name, b"MIME-Version: 1.0\r\n" + rest) for name, rest in texts()]
