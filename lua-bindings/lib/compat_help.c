@@ -8,8 +8,10 @@
 #include "lua-bindings/runtime.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <string.h>
 
+#define TOLD_MOST 100	 /* places told while scripts run, in the life of the process */
 #define PLAIN_BELOW 1e14 /* %.14g writes longer ones with an exponent in every version */
 
 static enum compat_mode without_set = COMPAT_AUTO;
@@ -126,20 +128,24 @@ static int l_for(lua_State *L)
 	return 2;
 }
 
-/* Once for each place in each generation of the scripts. */
+/* Once for each place in each generation of the scripts; a script that makes up places (load() with
+ * names of its own) comes to an end with it. */
 static void l_tell(lua_State *L)
 {
+	static atomic_int told;
 	struct runtime *rt = runtime_of(L);
 	struct compat_notice notice = {
 	    .idiom = COMPAT_FOR_TABLE, .done = COMPAT_REWRITTEN, .detail = ""};
 	char key[LUA_IDSIZE + 40], text[300];
 	lua_Debug ar;
 
-	if (runtime_set(rt) == NULL || !lua_getstack(L, 1, &ar) || !lua_getinfo(L, "Sl", &ar))
+	if (runtime_set(rt) == NULL || atomic_load(&told) >= TOLD_MOST ||
+	    !lua_getstack(L, 1, &ar) || !lua_getinfo(L, "Sl", &ar) || ar.source[0] != '@')
 		return;
 	snprintf(key, sizeof key, "compat %s %d", ar.short_src, ar.currentline);
 	if (!script_set_first(runtime_set(rt), key))
 		return;
+	atomic_fetch_add(&told, 1);
 	notice.line = ar.currentline;
 	compat_notice_text(&notice, ar.short_src, text, sizeof text);
 	log_info(runtime_log_id(rt), "script %s", text);
