@@ -76,7 +76,7 @@ SELECT count(*) FROM sendattempts WHERE now() - starttime < interval '10 minutes
 SELECT count(*) FROM sendattempts WHERE now() - starttime < '10 minutes'
 SELECT queueid FROM sendattempts WHERE starttime > now() - interval '10' minute ORDER BY 1
 SELECT timestamp '2026-02-28 23:59:59.5' + interval '1 month', timestamp '2024-01-31' + '1 mon', timestamp '2024-03-31' - interval '1 month', date '2024-02-29' + interval '1 year', date '2026-02-24' + 7, date '2026-02-24' - date '2025-12-31'
-SELECT timestamp '2026-02-24 12:00' - timestamp '2026-02-23 13:00:01.5', timestamp '2026-02-24' - timestamp '2026-03-24', interval '1 day' * 3, 2 * interval '90 minutes', -interval '1 day 2 hours'
+SELECT timestamp '2026-02-24 12:00' - timestamp '2026-02-23 13:00:01.5', timestamp '2026-02-24' - timestamp '2026-03-04', interval '1 day' * 3, 2 * interval '90 minutes', -interval '1 day 2 hours'
 SELECT interval '1 year 2 months 3 days 04:05:06.7', interval '-1 day +02:00', interval '15', interval '1.5 hours', interval '2 weeks ago', interval '1.5 days', interval '-00:00:01', interval '0', interval '1 mon -1 day', interval '100 hours', interval '1.5 years'
 SELECT interval '1 day' + interval '1 hour', interval '1 day' - interval '25 hours', interval '1 day' = interval '24 hours', interval '1 month' > interval '29 days', extract(epoch FROM interval '1 month 1 day'), extract(hour FROM interval '1 day 5 hours'), extract(epoch from interval '1 year')
 SELECT interval 'nonsense'
