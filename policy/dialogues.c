@@ -328,10 +328,12 @@ static void on_recipient(struct dialogues *g, struct process *p, const struct ma
 	}
 	if (m == NULL || m->total <= 0 || m->done < m->total)
 		return;
-	if (line->mta == MAILLOG_POSTFIX)
+	if (line->mta == MAILLOG_POSTFIX) {
 		end_message(g, m->queue_id);
-	else
+		dialogues_forget_message(g, m); /* the next run says all of it again */
+	} else {
 		message_removed(g, line, m->queue_id); /* said above its usual LogLevel only */
+	}
 }
 
 static void on_delivery(

@@ -250,9 +250,10 @@ static void test_next_try(void **state)
 	say(g, 10, refusal); /* without a word of the queue manager: its line was lost */
 	say(g, 11, refusal);
 	say(g, 12, "smtp[7]: 4BBBB2: host " MX1 " said: 421 no (in reply to MAIL FROM command)");
-	assert_int_equal(ear.told.n, 11);
+	assert_int_equal(ear.told.n, 12);
 	assert_int_equal(strncmp(ear.told.v[9], "#10 ", 4), 0);
-	assert_int_equal(strncmp(ear.told.v[10], "#11 ", 4), 0);
+	assert_string_equal(ear.told.v[10], "deferred 4AAAA1");
+	assert_int_equal(strncmp(ear.told.v[11], "#11 ", 4), 0);
 	strlist_clear(&ear.told);
 	dialogues_free(g);
 }
