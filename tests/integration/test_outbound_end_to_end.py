@@ -4,6 +4,7 @@ With the embedded store, and with two servers that share one Redis."""
 
 import itertools
 import json
+import re
 import subprocess
 
 import pytest
@@ -47,14 +48,14 @@ def hosts(sink, dns):
 class Site:
     """One Postfix and its service."""
 
-    def __init__(self, make_postfix, policy, store):
+    def __init__(self, make_postfix, policy, store, script=SCRIPT):
         self.policy, self.store = policy, store
         self.postfix = make_postfix(milter=None, parameters=outbound.parameters(policy, "mx"))
         # as root: Postfix lets nobody else read its maillog_file
         self.settings = (f"store={store}", "user=", "group=", "outbound.holds_ms=100",
                          f"maillog.source=file:{self.postfix.maillog}", "outbound.deadline_ms=3000",
                          "policy.deadline_ms=3000", f"outbound.minute_ms={MINUTE_MS}")
-        policy.start(None, *self.settings, mxserverrules=SCRIPT)
+        policy.start(None, *self.settings, mxserverrules=script)
 
     def send(self, recipient):
         """A message to this user, when it has arrived: where."""
@@ -109,11 +110,13 @@ def redis():
 
 
 def test_two_servers_share_what_they_learn(hosts, make_postfix, policy, redis):
-    """Three refusals seen by one Postfix and three by another one hold the server for both."""
+    """Three refusals seen by one Postfix and three by another one hold the server for both; by the
+    example script."""
+    example = (machine.TOP / "contrib/scripts/throttle.lua").read_text()
     second_policy = policy_module.Policy()
     try:
-        one = Site(make_postfix, policy, redis)
-        two = Site(make_postfix, second_policy, redis)
+        one = Site(make_postfix, policy, redis, example)
+        two = Site(make_postfix, second_policy, redis, example)
         hosts.answer("MAIL", "451 4.7.1 try later", host=B)
         for site in (one, two):
             assert [site.send(next(names)) for _ in range(3)] == [A] * 3
@@ -128,3 +131,25 @@ def test_two_servers_share_what_they_learn(hosts, make_postfix, policy, redis):
     finally:
         wrong = second_policy.finish()
     assert wrong == []
+
+
+def test_the_lines_for_main_cf(hosts, make_postfix, policy):
+    """contrib/postfix-outbound.cf.snippet, all of it at once, with every hook in place."""
+    text = (machine.TOP / "contrib/postfix-outbound.cf.snippet").read_text()
+    lines = re.findall(r"^#?(\w+) = (.*)$", text, re.M)
+    assert len(lines) == 13
+    parameters = {name: re.sub(r"unix:[\w/]*mailhooks/socketmap\.sock", f"unix:{policy.map_socket}",
+                               value) for name, value in lines}
+    server = make_postfix(milter=None, parameters=parameters)
+    policy.start(None, outbound.store(policy), mxserverrules="""
+        function GetOverrides() end
+        function CheckServer(domain, mxserver) return mxserver:sub(1, 1) ~= "b" end
+        function FinalOverrides() end
+    """, mxout="""
+        function ServerDetails(parameters, headers, actions) return actions end
+        function ReturnCodeHandler(command) print(command) end
+    """)
+    assert server.send("ann@sender.test", f"bob@{DOMAIN}", MESSAGE).ok
+    assert server.wait_delivery(recipient=f"bob@{DOMAIN}").host == A
+    machine.wait_until(lambda: f"RCPT TO:<bob@{DOMAIN}>" in policy.out(), 10, "the replies")
+    assert "warning:" not in server.log() and "rror" not in policy.log()

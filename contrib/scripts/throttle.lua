@@ -1,0 +1,13 @@
+-- throttle.lua - leave a mail server alone while it refuses. Copy it to mxserverrules.lua.
+--
+-- Needs the map mx (contrib/postfix-outbound.cf.snippet) and maillog.source.
+
+local window, limit, pause = 15, 5, 10   -- minutes, refusals, minutes
+
+function CheckServer(domain, mxserver, numRetries, messageSize, defaultResult)
+    -- nil: the store does not answer. No reason to stop the mail.
+    local refused = mailhooks.count_attempts { server = mxserver, result = "4", minutes = window }
+    if refused and refused > limit then
+        return false, pause
+    end
+end
