@@ -47,12 +47,12 @@ struct script_config { /* what one script may spend, where that is not lua.*; 0 
 };
 
 struct config {
-	char *path;	    /* file it came from, for messages; "" if none */
-	char *scripts;	    /* directory */
-	char *store;	    /* sqlite:PATH, redis://... */
-	char *user, *group; /* run as; "" = do not change */
-	char *state_dir;    /* last good scripts, spill files */
-	char *run_dir;	    /* pid and lock files */
+	char *path;		      /* file it came from, for messages; "" if none */
+	char *scripts;		      /* directory */
+	char *store;		      /* sqlite:PATH, redis://... */
+	char *user, *group;	      /* run as; "" = do not change */
+	char *state_dir;	      /* last good scripts, spill files */
+	char *run_dir;		      /* pid and lock files */
 	struct strlist local_domains; /* whose mail the MTA delivers here: users.h */
 
 	struct {
@@ -113,10 +113,10 @@ struct config {
 		struct strlist units, users;	  /* whose journal entries are believed */
 	} maillog;
 
-	struct {		  /* deliveries of Postfix, through socketmaps */
-		int deadline_ms;  /* of mx and transport; policy.deadline_ms for the others */
-		char *transport;  /* of master.cf, in answers of the map transport */
-		struct strlist own_names; /* names and addresses of this host in MX records */
+	struct {		 /* deliveries of Postfix, through socketmaps */
+		int deadline_ms; /* of mx and transport; policy.deadline_ms for the others */
+		char *transport; /* of master.cf, in answers of the map transport */
+		struct strlist own_names;	/* names and addresses of this host in MX records */
 		struct strlist local_domains;	/* never routed by the map transport */
 		struct strlist fallback_relays; /* smtp_fallback_relay of Postfix, without [] */
 		bool any_reply;	       /* ReturnCodeHandler may change to and from 2xx and 3xx */
@@ -147,12 +147,12 @@ struct config {
 		int breaker_failures, breaker_ms;
 	} dns;
 
-	struct {		      /* who is local: users.h */
-		char *source;	      /* "system", "file:PATH", "store", "" = nobody */
+	struct {			 /* who is local: users.h */
+		char *source;		 /* "system", "file:PATH", "store", "" = nobody */
 		int least_uid, most_uid; /* of system users */
-		char *aliases;	      /* file in the format of aliases(5), "" = none */
-		char *delimiter;      /* between name and extension of a local part, "" = none */
-		char *spam_field;     /* header field with the spam score, "" = none */
+		char *aliases;		 /* file in the format of aliases(5), "" = none */
+		char *delimiter;	 /* between name and extension of a local part, "" = none */
+		char *spam_field;	 /* header field with the spam score, "" = none */
 	} users;
 
 	struct { /* what scripts fetch */
@@ -180,7 +180,7 @@ struct config {
 		int days;			  /* that an address is valid */
 	} srs;
 
-	struct {			 /* what signature.lua leaves open; UTF-8 files */
+	struct {			      /* what signature.lua leaves open; UTF-8 files */
 		char *plain_file, *html_file; /* "" = none */
 	} signature;
 

@@ -221,8 +221,8 @@ static bool compiles(struct runtime *rt, const char *source, size_t n, char *err
 	void *bytecode = NULL;
 	size_t length;
 	bool wrapped;
-	bool fine = runtime_compile(
-	    rt, &file, "@test.lua", &bytecode, &length, &wrapped, error, size);
+	bool fine =
+	    runtime_compile(rt, &file, "@test.lua", &bytecode, &length, &wrapped, error, size);
 
 	free(bytecode);
 	return fine;
