@@ -46,12 +46,16 @@ static bool same_domain(const char *a, const char *b)
 	return at_a == NULL || (at_b != NULL && strcasecmp(at_a, at_b) == 0);
 }
 
-/* Of a recipient that a script has added the MTA has said nothing: it is local when another local
- * one has its domain. */
+/* Of a recipient that a script has added the MTA has said nothing: it is local when its domain is
+ * one of local_domains or that of another local one. */
 static bool is_remote(const struct mail *m, const char *recipient)
 {
+	const char *at = strrchr(recipient, '@');
+
 	if (strlist_has_nocase(m->recipients, recipient))
 		return mail_is_remote(m, recipient);
+	if (at == NULL || strlist_has_nocase(&m->config->local_domains, at + 1))
+		return false;
 	for (size_t i = 0; i < m->recipients->n; i++)
 		if (!mail_is_remote(m, m->recipients->v[i]) &&
 		    same_domain(recipient, m->recipients->v[i]))

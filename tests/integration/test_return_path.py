@@ -101,8 +101,9 @@ def keys(mta):
 def start(milter, policy, keys):
     """start({"mxout": text}, more settings ...): both daemons."""
     def both(scripts=None, *settings):
+        scripts = dict(scripts or {})
         policy.start(None, *keys.settings, *settings)
-        milter.start(None, *keys.settings, *settings, **(scripts or {}))
+        milter.start(scripts.pop("smtpsvr", None), *keys.settings, *settings, **scripts)
     return both
 
 
@@ -201,6 +202,23 @@ def test_server_details_decide(mta, start):
     assert sent(mta, local(mta)).startswith("prvs=1")
     assert sent(mta, local(mta), [REMOTE, "eve@two.test"]) == local(mta)
     assert sent(mta, local(mta, "news")) == "bounces@elsewhere.test"
+
+
+def test_redirected_mail(mta, start):
+    """What counts is where the mail goes after the scripts."""
+    start({"smtpsvr": """
+        local elsewhere = { list = "bob@one.test", here = "zoe@HOST", there = "zoe@two.test" }
+        function ProcessMessage(from, subject, recipients, actions)
+            actions.SendToOriginalRecipients = false
+            actions.Recipients = { elsewhere[recipients[1]:match("^[^@]*")] }
+            return actions
+        end
+    """.replace("HOST", mta.hostname)}, "batv.sign=true", "local_domains=two.test")
+    assert sent(mta, local(mta), local(mta, "list")).startswith("prvs=1")
+    assert mta.send(local(mta), local(mta, "here"), MESSAGE).code == 250
+    assert mta.wait_delivery(host="127.0.0.30").sender == local(mta)
+    assert mta.send(local(mta), local(mta, "there"), MESSAGE).code == 250
+    assert mta.wait_delivery(host="127.0.0.22").sender == local(mta)
 
 
 def test_known_users_only(make_postfix, sockets, policy, milter):
