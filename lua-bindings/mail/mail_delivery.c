@@ -252,7 +252,9 @@ static bool add_forwards(struct mail *m, const struct box *box)
 		if (!mail_target(
 			m, box->decided.forwards.v[i], box->recipient, box->user, &address))
 			continue;
-		if (strlist_has_nocase(&now, address)) {
+		if (mail_is_own(m, address, box->user)) {
+			log_info(m->id, "forward of user %s to himself left out", box->user);
+		} else if (strlist_has_nocase(&now, address)) {
 			added++; /* he gets it already */
 		} else if (verdict_recipient(m->verdict, true, address, NULL, &why)) {
 			log_info(m->id, "recipient <%.200s> added by delivery.lua of user %s",
@@ -267,7 +269,8 @@ static bool add_forwards(struct mail *m, const struct box *box)
 	return added > 0;
 }
 
-/* No folder: he wants no copy, which goes if somebody else gets the message instead. */
+/* No folder: he wants no copy, which goes if somebody else gets the message instead. An alias
+ * stands for others, too: it cannot be taken away for one of them. */
 static bool leave_mailbox(struct mail *m, const struct box *box, bool forwarded)
 {
 	struct strlist now = STRLIST_INIT;
@@ -277,7 +280,8 @@ static bool leave_mailbox(struct mail *m, const struct box *box, bool forwarded)
 	if (box->decided.folders.n > 0)
 		return false;
 	mail_recipients(m, &now);
-	if (!forwarded || !strlist_has_nocase(&now, box->recipient))
+	if (!forwarded || now.n < 2 || !strlist_has_nocase(&now, box->recipient) ||
+	    !mail_is_own(m, box->recipient, box->user))
 		log_warn(m->id,
 		    "user %s has no folder for the message, and no forward that he alone gets it "
 		    "by; the mailbox is kept",
@@ -286,17 +290,6 @@ static bool leave_mailbox(struct mail *m, const struct box *box, bool forwarded)
 		left = verdict_recipient(m->verdict, false, box->recipient, NULL, &why);
 	strlist_clear(&now);
 	return left;
-}
-
-/* An alias stands for others, too: it cannot be taken away for one of them. */
-static bool is_his_alone(struct delivering *all, const struct box *box)
-{
-	char *owner = NULL;
-	bool his = users_find(all->users, box->recipient, &owner) == USERS_YES &&
-		   strcmp(owner, box->user) == 0;
-
-	free(owner);
-	return his;
 }
 
 /* ---- the message as a whole ---- */
@@ -440,7 +433,7 @@ static void decide(struct delivering *all)
 		bool mine = add_forwards(m, box);
 
 		forwarded |= mine;
-		mailbox |= !leave_mailbox(m, box, mine && is_his_alone(all, box));
+		mailbox |= !leave_mailbox(m, box, mine);
 		if (!agree && !is_plain(&box->decided))
 			log_warn(m->id,
 			    "header fields, folders, flags and quarantine of user %s left out: "

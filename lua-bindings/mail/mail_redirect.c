@@ -226,16 +226,6 @@ static bool is_sender(const char *address, void *arg)
 	return same;
 }
 
-/* Is the address the user's own? Then it is the mailbox. */
-static bool is_own(struct routing *r, const char *address, const char *user)
-{
-	char *owner = NULL;
-	bool own = users_find(r->users, address, &owner) == USERS_YES && strcmp(owner, user) == 0;
-
-	free(owner);
-	return own;
-}
-
 static void take_result(
     struct routing *r, const char *recipient, struct redirect_result *result, struct routed *out)
 {
@@ -245,7 +235,7 @@ static void take_result(
 
 		if (!mail_target(r->mail, result->targets.v[i], recipient, out->user, &address))
 			continue;
-		if (is_own(r, address, out->user))
+		if (mail_is_own(r->mail, address, out->user)) /* the mailbox, then */
 			out->mailbox = true;
 		else if (!strlist_has_nocase(&out->targets, address))
 			strlist_add(&out->targets, address);
@@ -368,12 +358,21 @@ static void change_recipients(
     struct mail *m, const struct strlist *before, const struct strlist *wanted)
 {
 	const char *why;
+	bool fine = true;
 
-	for (size_t i = 0; i < wanted->n; i++)
-		if (!strlist_has_nocase(before, wanted->v[i]) &&
-		    verdict_recipient(m->verdict, true, wanted->v[i], NULL, &why))
+	for (size_t i = 0; i < wanted->n; i++) {
+		if (strlist_has_nocase(before, wanted->v[i]))
+			continue;
+		if (verdict_recipient(m->verdict, true, wanted->v[i], NULL, &why)) {
 			log_info(m->id, "recipient <%.200s> added by routing", wanted->v[i]);
-	for (size_t i = 0; i < before->n; i++)
+		} else {
+			log_warn(m->id,
+			    "recipient \"%.200s\" of routing left out, nobody is removed: %s",
+			    wanted->v[i], why);
+			fine = false;
+		}
+	}
+	for (size_t i = 0; fine && i < before->n; i++)
 		if (!strlist_has_nocase(wanted, before->v[i]) &&
 		    verdict_recipient(m->verdict, false, before->v[i], NULL, &why))
 			log_info(m->id, "recipient <%.200s> removed by routing", before->v[i]);

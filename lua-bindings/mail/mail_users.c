@@ -85,6 +85,16 @@ bool mail_target(
 	return false;
 }
 
+bool mail_is_own(const struct mail *m, const char *address, const char *user)
+{
+	char *owner = NULL;
+	bool own = users_find(script_set_users(m->set), address, &owner) == USERS_YES &&
+		   strcmp(owner, user) == 0;
+
+	free(owner);
+	return own;
+}
+
 /* ---- circles ---- */
 
 bool mail_was_forwarded(struct mail *m, const char *user)

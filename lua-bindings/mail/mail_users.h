@@ -21,6 +21,9 @@ char *mail_qualified(struct mail *, const char *target, const char *recipient);
 bool mail_target(
     struct mail *, const char *target, const char *recipient, const char *user, char **address);
 
+/* Is the address the user's own? */
+bool mail_is_own(const struct mail *, const char *address, const char *user);
+
 /* Has this message been forwarded for the user before? */
 bool mail_was_forwarded(struct mail *, const char *user);
 /* It is forwarded for him now: mark it. */

@@ -248,6 +248,17 @@ def test_delivery_forwards_and_rewrites_the_sender(mta, milter):
     assert [d.sender for d in mta.deliveries()[before:]] == [users.at("bob")]
 
 
+def test_nobody_loses_mail_to_a_circle_of_scripts(mta, milter):
+    """Each sends his mail to the other one and keeps none: somebody has it."""
+    users = Users(mta, milter, "ann:\nbob:\n", delivery="""
+        function DeliverMessage()
+            Forwards = { ({ ann = "bob", bob = "ann" })[User] }
+            Folders = {}
+        end""")
+    assert users.send("ann", "bob") == ["ann"]
+    assert users.send("ann") == ["bob"]
+
+
 def test_delivery_quarantine(mta, milter):
     users = Users(mta, milter, "ann:\nbob:\n", delivery="""
         function PreDeliver() Quarantine = Subject == "bad" and User == "ann" end""")

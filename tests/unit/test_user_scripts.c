@@ -605,6 +605,12 @@ static const struct {
 	"<ann@one.test>",
 	"continue" MARK ADD("f@far.test") ADD("bob@own.test") REMOVE("ann@one.test")},
     {"function DeliverMessage() Folders = {} end", "<ann@one.test>", "continue"},
+    /* to himself, or round in a circle: never to nobody */
+    {"function DeliverMessage() Forwards = {User, 'ANN@one.test'} Folders = {} end",
+	"<ann@one.test>", "continue"},
+    {"function DeliverMessage() Forwards = {({ann = 'bob', bob = 'ann'})[User]} Folders = {} end",
+	"<ann@one.test> <bob@own.test>",
+	"continue" MARK MARK REMOVE("ann@one.test") ADD("ann@one.test") REMOVE("bob@own.test")},
     /* an alias is not taken away for one of its members */
     {"function DeliverMessage() Folders = {} Forwards = {'f@far.test'} end", "<plain@one.test>",
 	"continue" MARK MARK ADD("f@far.test")},
