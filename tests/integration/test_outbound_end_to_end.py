@@ -153,3 +153,50 @@ def test_the_lines_for_main_cf(hosts, make_postfix, policy):
     assert server.wait_delivery(recipient=f"bob@{DOMAIN}").host == A
     machine.wait_until(lambda: f"RCPT TO:<bob@{DOMAIN}>" in policy.out(), 10, "the replies")
     assert "warning:" not in server.log() and "rror" not in policy.log()
+
+
+def test_tries_and_size(hosts, make_postfix, policy, milter):
+    """numRetries and messageSize: what the milter noted and the log adds; 0 for a domain that has no
+    mail; the highest and largest of several messages."""
+    server = make_postfix(parameters=outbound.parameters(policy, "mx"))
+    script = "function CheckServer(d, mx, tries, size) print('asked', d, mx, tries, size) end"
+    settings = (f"store=sqlite:{policy.directory}/store.db", "user=", "group=")
+    policy.start(None, *settings, f"maillog.source=file:{server.maillog}", mxserverrules=script)
+    milter.start(None, *settings, mxserverrules=script)
+    for address in (A, B, C):
+        hosts.answer("MAIL", "451 4.7.1 later", host=address)
+
+    def asked():
+        """The last (tries, size) for server a."""
+        lines = [line.split("\t") for line in policy.out().splitlines() if f"\ta.{DOMAIN}\t" in line]
+        return (len(lines), *map(int, lines[-1][3:])) if lines else (0,)
+
+    def run(tries):
+        """A queue run; what the script is told in it, and then what it will be told."""
+        before = asked()[0]
+        server.flush()
+        machine.wait_until(lambda: asked()[0] > before, 10, "a queue run")
+        assert asked()[1] == tries
+        server.settle()
+        told = f"numRetries {tries + 1}, "
+        machine.wait_until(lambda: told in outbound.cli(
+            policy, "route", DOMAIN, options=settings), 10, told)
+
+    assert server.send("ann@sender.test", f"bob@{DOMAIN}", MESSAGE + "x" * 70 + "\n").ok
+    machine.wait_until(lambda: asked()[0], 10, "the first try")
+    small = asked()[2]
+    assert asked()[1] == 0 and len(MESSAGE) + 70 < small < len(MESSAGE) + 300
+    machine.wait_until(lambda: "numRetries 1, " in outbound.cli(
+        policy, "route", DOMAIN, options=settings), 10, "numRetries 1")
+    run(1)
+    before = asked()[0]
+    assert server.send("ann@sender.test", f"joe@{DOMAIN}", MESSAGE + ("y" * 70 + "\n") * 20).ok
+    machine.wait_until(lambda: asked()[0] > before, 10, "the second message")
+    assert asked()[1] == 2 and asked()[2] > small + 1000
+    server.settle()
+    for address in (A, B, C):
+        hosts.forgive(host=address)
+    server.flush()
+    server.wait_deliveries(2)
+    machine.wait_until(lambda: "numRetries 0, messageSize 0" in outbound.cli(
+        policy, "route", DOMAIN, options=settings), 10, "no message left")

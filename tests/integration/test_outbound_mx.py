@@ -96,11 +96,11 @@ def test_one_of_three_is_held(server, hosts, policy):
 def test_all_held_waits_and_is_delivered(server, hosts, policy):
     """Deferred with 4.7.0, also after a restart of the service; delivered after the hold; no
     bounce (VPOP3 8.8: held in the queue without error)."""
-    start_refusing(policy, 5, "a", "b", "c")
+    start_refusing(policy, 4, "a", "b", "c")
     send(server)
     server.wait_log(rf"to=<{BOB}>, .*dsn=4\.7\.0, status=deferred")
     policy.stop()
-    refuse(policy, 5)
+    refuse(policy, 4)
     policy.start(None, outbound.store(policy), "outbound.minute_ms=1000", "outbound.holds_ms=0")
     server.flush()
     machine.wait_until(lambda: server.log().count("dsn=4.7.0, status=deferred") == 2, 10,
@@ -187,14 +187,14 @@ def test_we_are_the_backup(hosts, make_postfix, policy, dns):
     server = make_postfix(milter=None, parameters={
         **outbound.parameters(policy, "mx"), "smtp_fallback_relay": f"[b.{DOMAIN}]"})
     dns.add(*backup_zone("a"))
-    start_refusing(policy, 4, "a", options=(f"outbound.fallback_relays=b.{DOMAIN}",))
+    start_refusing(policy, 2.5, "a", options=(f"outbound.fallback_relays=b.{DOMAIN}",))
     send(server, "bob@backup.test")
     server.wait_log(r"to=<bob@backup\.test>, .*dsn=4\.7\.0, status=deferred")
     policy.wait_log("the next one is this host: the mail waits")
     assert hosts.dialogues_with(HOSTS["b"]) + hosts.dialogues_with(HOSTS["c"]) == []
     send(server)    # others do use the fallback relay when their servers are held
     server.wait_delivery(recipient=BOB, host=HOSTS["b"])
-    refuse(policy, 4)
+    refuse(policy, 2.5)
     machine.wait_until(lambda: "nothing is held" in outbound.cli(policy, "holds"), 15, "the end")
     server.flush()
     assert server.wait_delivery(recipient="bob@backup.test").host == HOSTS["a"]
