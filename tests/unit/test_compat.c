@@ -1,5 +1,6 @@
 /* What becomes of the text of an old script: idiom by idiom, in every mode; what is said about it;
- * and that a text for Lua 5.4 stays as it is (R14). How the results run is in test_compat_run.c. */
+ * and that a text for Lua 5.4 stays as it is (R14). How the results run is in test_compat_run.c.
+ * Longer than other files: the tables of cases are the specification, and it stays in one piece. */
 #include "common/list.h"
 #include "lua-bindings/compat/compat.h"
 

@@ -1,5 +1,6 @@
 /* Old scripts as they run: what the manuals of Lua 5.0 and 5.1 say, mode by mode; messages and
- * lines as stock Lua has them; and that "auto" changes nothing in a correct script of Lua 5.4. */
+ * lines as stock Lua has them; and that "auto" changes nothing in a correct script of Lua 5.4.
+ * Longer than other files: the programs that are made up need the same runner as the tables. */
 #include "common/clock.h"
 #include "lua-bindings/lib/compat_help.h"
 #include "lua-bindings/lib/load.h"

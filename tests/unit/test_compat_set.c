@@ -314,6 +314,69 @@ static void test_server_script(void **state)
 	close_rig();
 }
 
+/* What mail administrators do with the other scripts, in the words that every version of Lua has.
+ */
+static void test_plain_scripts(void **state)
+{
+	static const struct {
+		const char *script, *call, *results;
+	} rows[] = {
+	    {"function ServerDetails(p, lines, what)\n"
+	     "  if p[\"server\"] == \"mx.old.example\" then what[\"tryTLS\"] = 0; end\n"
+	     "  return what;\nend",
+		"return ServerDetails({server = 'mx.old.example'}, {}, {tryTLS = true}).tryTLS, "
+		"ServerDetails({server = 'b'}, {}, {tryTLS = true}).tryTLS",
+		"0|true"},
+	    {"function CheckFile(file, what, size)\n"
+	     "  now = os.date(\"*t\", 43200)\n"
+	     "  if size > 2000000 and (now.hour > 6 and now.hour < 20) then what[\"SkipSend\"] = 1; "
+	     "end\n"
+	     "  if size / 2 > 500000 then what.Priority = size / 1000000 end\n"
+	     "  return what\nend",
+		"return CheckFile('a', {}, 3e6).SkipSend, math.tointeger(CheckFile('a', {}, 2e6)"
+		".Priority), CheckFile('a', {}, 10).Priority",
+		"1|2|nil"},
+	    {"senderid = 1\nfunction CheckFile(file, what, size)\n"
+	     "  if size > 70000 then if senderid ~= 0 then what.SkipSend = 1 end\n"
+	     "  else if senderid ~= 1 then what.SkipSend = 1 end end\n"
+	     "  return what\nend",
+		"return CheckFile('a', {}, 70001).SkipSend, CheckFile('a', {}, 70000).SkipSend",
+		"1|nil"},
+	    {"function ask() return {{cnt = '6'}} end\n"
+	     "function CheckServer(domain, server, tries, size, before)\n"
+	     "  if before then\n    x = ask(\"select count(*) as cnt where server='\"\n"
+	     "    .. server .. \"'\")\n"
+	     "    if tonumber(x[1].cnt) > 5 then return false, 10; end\n  end\nend",
+		"return CheckServer('d', 's', 0, 1, true), select('#', CheckServer('d', 's', 0, 1, "
+		"false)), select(2, CheckServer('d', 's', 0, 1, true))",
+		"false|0|10"},
+	    {"classes = {\"%l\", \"%u\", \"%d\", \"%p\"}\n"
+	     "function Check(user, password)\n  found = 0\n"
+	     "  for i, class in pairs(classes) do\n"
+	     "    if string.find(password, class) then found = found + 1 end\n  end\n"
+	     "  return found >= 3 and string.lower(password) ~= string.lower(user)\nend",
+		"return Check('bob', 'Secret1'), Check('bob', 'secret'), Check('Bob1', 'bOB1')",
+		"true|false|false"},
+	};
+	static const char *const modes[] = {"auto", "5.0", "5.2", "5.4"};
+
+	(void)state;
+	for (size_t m = 0; m < 4; m++) {
+		for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+			char code[500];
+
+			open_rig(modes[m]);
+			script_rig_write(&rig, "plain.lua", rows[i].script);
+			load();
+			if (m == 0)
+				assert_null(script_set_file(set, "plain.lua")->compat.text);
+			snprintf(code, sizeof code, "dofile('plain.lua') %s", rows[i].call);
+			rig_expect(rt, code, rows[i].results);
+			close_rig();
+		}
+	}
+}
+
 /* One that Lua 5.4 refuses, and no older version takes. */
 static void test_fault_is_named(void **state)
 {
@@ -337,6 +400,7 @@ int main(void)
 	    cmocka_unit_test(test_notices),
 	    cmocka_unit_test(test_log),
 	    cmocka_unit_test(test_server_script),
+	    cmocka_unit_test(test_plain_scripts),
 	    cmocka_unit_test(test_fault_is_named),
 	};
 
