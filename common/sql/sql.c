@@ -149,9 +149,13 @@ static bool bind(sqlite3_stmt *stmt, const struct sql_written *w)
 static char *cell(sqlite3_stmt *stmt, int column, enum sql_type type)
 {
 	char text[SQL_TIME_TEXT] = "";
+	const char *kept;
 	struct sql_span span;
 
 	if (sqlite3_column_type(stmt, column) == SQLITE_NULL)
+		return NULL;
+	kept = (const char *)sqlite3_column_text(stmt, column);
+	if (kept == NULL) /* out of memory; sqlite3_step() will say so */
 		return NULL;
 	switch (type) {
 	case SQL_BOOL:
@@ -165,7 +169,7 @@ static char *cell(sqlite3_stmt *stmt, int column, enum sql_type type)
 		sql_stamp_text(sqlite3_column_int64(stmt, column), type, text);
 		return xstrdup(text);
 	case SQL_SPAN:
-		if (sql_span_unpack((const char *)sqlite3_column_text(stmt, column), &span))
+		if (sql_span_unpack(kept, &span))
 			sql_span_text(&span, text);
 		return xstrdup(text);
 	case SQL_UNKNOWN:
@@ -174,7 +178,7 @@ static char *cell(sqlite3_stmt *stmt, int column, enum sql_type type)
 	case SQL_TYPES:
 		break;
 	}
-	return xstrdup((const char *)sqlite3_column_text(stmt, column));
+	return xstrdup(kept);
 }
 
 static enum sql_answer add_row(struct query *q)

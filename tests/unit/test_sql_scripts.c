@@ -350,6 +350,19 @@ static void expect_no_answers(void)
 	rig_expect(rt, "return (mailhooks.release{server = 'x'})", "nil");
 }
 
+/* As scripts are when they are only checked. */
+static void a_state_without_a_configuration(void **state)
+{
+	struct runtime *bare = rig_open();
+
+	(void)state;
+	rig_expect(bare, "return (VPOP3.PostgresQuery('SELECT 1'))", "nil");
+	rig_expect(
+	    bare, "return (mailhooks.count_attempts{}), (mailhooks.held{server = 'x'})", "nil|nil");
+	rig_expect(bare, "return (mailhooks.rate_take('a', {count = 1, hours = 1}))", "nil");
+	rig_close(bare);
+}
+
 static void a_store_that_cannot_be_opened(void **state)
 {
 	(void)state;
@@ -409,7 +422,8 @@ static const struct CMUnitTest tests[] = {
 
 int main(void)
 {
-	const struct CMUnitTest away[] = {cmocka_unit_test(a_store_that_cannot_be_opened)};
+	const struct CMUnitTest away[] = {cmocka_unit_test(a_state_without_a_configuration),
+	    cmocka_unit_test(a_store_that_cannot_be_opened)};
 	const struct CMUnitTest hanging[] = {cmocka_unit_test(a_redis_that_hangs)};
 	const char *const options[] = {NULL};
 	char url[100];
