@@ -49,6 +49,7 @@ extern const struct library library_utf8;
 extern const struct library library_vpop3_bytes;
 extern const struct library library_vpop3_settings;
 extern const struct library library_vpop3_sql;
+extern const struct library library_vpop3_url;
 extern const struct library library_vpop3_users;
 extern const struct library library_vpop3net_dns;
 extern const struct library library_vpop3net_http;

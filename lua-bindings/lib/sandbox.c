@@ -38,6 +38,7 @@ static const struct library *const libraries[] = {
     &library_vpop3_bytes,
     &library_vpop3_settings,
     &library_vpop3_sql,
+    &library_vpop3_url,
     &library_vpop3_users,
     &library_vpop3net_dns,
     &library_vpop3net_http,
