@@ -7,5 +7,5 @@
 #include <stdbool.h>
 
 void waiting_limit(int most); /* from the configuration; before threads or at a reload */
-bool waiting_enter(void);     /* false: too many wait already, do without */
+bool waiting_enter(void);     /* false: too many wait already (logged), do without */
 void waiting_leave(void);     /* after waiting_enter() returned true */

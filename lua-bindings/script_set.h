@@ -109,6 +109,10 @@ bool script_set_keep(const struct script_set *, const char *name, char *error, s
 struct script_set *script_set_load_kept(
     struct config *cfg, const char *name, char *error, size_t size);
 
+/* For the start of a daemon: the scripts of the directory, which are kept if `keep`, else the last
+ * good ones, else NULL. All of it is logged. */
+struct script_set *script_set_start(struct config *cfg, const char *name, bool keep);
+
 /* A "once per script" notice: true the first time for this key in this generation. For results
  * that cannot be honoured, so that the log says it once and not for every session. */
 bool script_set_first(struct script_set *, const char *key);

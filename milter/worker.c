@@ -10,6 +10,7 @@
 #include "common/daemon/lock.h"
 #include "common/log.h"
 #include "common/daemon/privileges.h"
+#include "common/store/store_shared.h"
 #include "common/waiting.h"
 #include "lua-bindings/luaout.h"
 #include "lua-bindings/script_set.h"
@@ -30,6 +31,8 @@
 
 #define DRAIN_STEP_US 20000  /* how often draining looks whether it is done */
 #define DRAIN_QUIET_STEPS 10 /* that many times in a row */
+
+#define KEPT_NAME "milter"
 
 static const struct worker_options *options;
 static struct config
@@ -61,20 +64,15 @@ static void put_in_force(struct config *cfg, struct script_set *set, struct reso
 	script_set_publish(set);
 }
 
-/* One worker for all: they would write the same files. */
-static void keep(const struct script_set *set)
+/* One worker for all keeps the set: they would write the same files. */
+static bool keeps(void)
 {
-	char error[512];
-
-	if (strcmp(address, options->config->milter.listen.v[0]) == 0 &&
-	    !script_set_keep(set, "milter", error, sizeof error))
-		log_warn(NULL, "%s", error);
+	return strcmp(address, options->config->milter.listen.v[0]) == 0;
 }
 
-/* At start: the scripts of the directory, else the last good ones, else nothing works. */
 static int load_first(struct config *cfg)
 {
-	char error[1024], kept[1024];
+	char error[1024];
 	struct resolvers *resolvers = resolvers_new(cfg, error, sizeof error);
 	struct script_set *set;
 
@@ -83,22 +81,10 @@ static int load_first(struct config *cfg)
 		return EX_CONFIG;
 	}
 	luaout_configure(cfg);
-	set = script_set_load(cfg, error, sizeof error);
+	set = script_set_start(cfg, KEPT_NAME, keeps());
 	if (set == NULL) {
-		log_error(NULL, "scripts not loaded: %s", error);
-		set = script_set_load_kept(cfg, "milter", kept, sizeof kept);
-		if (set == NULL) {
-			log_error(NULL, "there is no earlier set of scripts to fall back to; "
-					"correct the script and start again");
-			resolvers_unref(resolvers);
-			return EX_CONFIG;
-		}
-		log_error(NULL,
-		    "RUNNING THE LAST GOOD SCRIPTS from %s until the error is "
-		    "corrected and the daemon reloaded",
-		    cfg->state_dir);
-	} else {
-		keep(set);
+		resolvers_unref(resolvers);
+		return EX_CONFIG;
 	}
 	put_in_force(cfg, set, resolvers);
 	return 0;
@@ -141,7 +127,8 @@ static bool reload(char *error, size_t size)
 		config_unref(cfg);
 		return false;
 	}
-	keep(set);
+	if (keeps() && !script_set_keep(set, KEPT_NAME, error, size))
+		log_warn(NULL, "%s", error);
 	log_info(NULL,
 	    "scripts and settings reloaded: generation %u; sessions in progress keep theirs",
 	    script_set_generation(set));
@@ -176,6 +163,7 @@ static _Noreturn void drain(void)
 		    "%d messages still in progress after milter.drain_seconds; the MTA will "
 		    "answer them with its milter default action",
 		    session_messages_in_progress());
+	store_shared_close();
 	log_info(NULL, "stopped; %d idle sessions closed", session_count());
 	exit(EXIT_SUCCESS);
 }

@@ -44,27 +44,12 @@ static void keep(const struct script_set *set)
 
 int scripts_load_first(struct config *cfg)
 {
-	char error[1024], kept[1024];
 	struct script_set *set;
 
 	luaout_configure(cfg);
-	set = script_set_load(cfg, error, sizeof error);
-	if (set != NULL) {
-		keep(set);
-		script_set_publish(set);
-		return 0;
-	}
-	log_error(NULL, "scripts not loaded: %s", error);
-	set = script_set_load_kept(cfg, KEPT_NAME, kept, sizeof kept);
-	if (set == NULL) {
-		log_error(NULL, "there is no earlier set of scripts to fall back to; correct the "
-				"script and start again");
+	set = script_set_start(cfg, KEPT_NAME, true);
+	if (set == NULL)
 		return EX_CONFIG;
-	}
-	log_error(NULL,
-	    "RUNNING THE LAST GOOD SCRIPTS from %s until the error is corrected and the daemon "
-	    "reloaded",
-	    cfg->state_dir);
 	script_set_publish(set);
 	return 0;
 }

@@ -85,10 +85,8 @@ static void look_up(struct smtpsvr *s, const struct smtpsvr_client *client)
 		log_warn(s->id, "block lists not asked: scripts used up lua.command_ms");
 		return;
 	}
-	if (!waiting_enter()) {
-		log_warn(s->id, "block lists not asked: milter.waiting callbacks wait already");
+	if (!waiting_enter())
 		return;
-	}
 	rbl_check(s->rbl, &client->address, &g->rbl_servers, g->rbl_check_all, ms, &g->rbl_result);
 	waiting_leave();
 	g->rbl_found = g->rbl_result.nhits > 0;
