@@ -70,7 +70,7 @@ static void test_bounds(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < groups; i++)
-		n += (size_t)sprintf(text + n, "Final-Recipient: rfc822; a%zu@b\n\n", i);
+		n += (size_t)snprintf(text + n, 40, "Final-Recipient: rfc822; a%zu@b\n\n", i);
 	dsn_parse(&d, text, n);
 	assert_int_equal(d.n, LIMIT_DSN_RECIPIENTS);
 	dsn_clear(&d);
