@@ -13,7 +13,6 @@
 #include "lua-bindings/script_set_private.h"
 #include "lua-bindings/smtpsvr/smtpsvr_private.h"
 
-#include <ctype.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -239,24 +238,6 @@ static bool has_number(const struct script_set *set, int number)
 
 /* ---- the users' own scripts ---- */
 
-/* The kind of a file called <user>/<script>.lua, whose user is *user (malloc'ed); SCRIPT_COUNT: it
- * is none. */
-static enum script_id user_script(const char *name, char **user)
-{
-	static const enum script_id kinds[] = {SCRIPT_USER_REDIRECT, SCRIPT_DELIVERY};
-	const char *slash = strchr(name, '/');
-
-	for (size_t i = 0; slash != NULL && i < sizeof kinds / sizeof *kinds; i++) {
-		if (strcasecmp(slash + 1, definitions[kinds[i]]->file) != 0)
-			continue;
-		*user = xstrndup(name, (size_t)(slash - name));
-		if (users_name_is_sound(*user))
-			return kinds[i];
-		free(*user);
-	}
-	return SCRIPT_COUNT;
-}
-
 /* A mistake in one must not take the others down, nor keep the administrator from reloading. */
 static void leave_out(struct script *s, const char *why)
 {
@@ -273,49 +254,17 @@ static void load_user_scripts(struct script_set *set)
 	for (size_t i = 0; i < set->files.n; i++) {
 		const char *name = set->files.v[i].name;
 		char *user, why[1024];
-		enum script_id kind = user_script(name, &user);
+		enum script_id kind = script_users_kind(name, &user);
 		struct script *s = &set->scripts[set->nscripts];
 
 		if (kind == SCRIPT_COUNT)
 			continue;
-		for (char *p = user; *p != '\0'; p++)
-			*p = (char)tolower((unsigned char)*p);
 		s->user = user;
 		if (!load_script(set, (enum script_id)set->nscripts, definitions[kind], name, why,
 			sizeof why))
 			leave_out(s, why);
 		set->nscripts++;
 	}
-}
-
-bool script_set_for_user(
-    const struct script_set *set, enum script_id kind, const char *user, enum script_id *id)
-{
-	for (int i = SCRIPT_COUNT; i < set->nscripts; i++)
-		if (set->scripts[i].user != NULL && set->scripts[i].bytecode != NULL &&
-		    set->scripts[i].definition == definitions[kind] &&
-		    strcasecmp(set->scripts[i].user, user) == 0) {
-			*id = (enum script_id)i;
-			return true;
-		}
-	*id = kind;
-	return script_set_has(set, kind);
-}
-
-const char *script_set_user(const struct script_set *set, enum script_id id)
-{
-	return set->scripts[id].user;
-}
-
-const char *script_set_broken(const struct script_set *set, enum script_id id)
-{
-	return set->scripts[id].broken;
-}
-
-const struct script_setting *script_set_setting(
-    const struct script_set *set, enum script_id id, size_t i)
-{
-	return i < set->scripts[id].nsettings ? &set->scripts[id].settings[i] : NULL;
 }
 
 struct users *script_set_users(const struct script_set *set)

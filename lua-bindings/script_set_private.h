@@ -80,6 +80,10 @@ extern const struct script_definition passwordcheck_definition;
 struct runtime;
 struct run_budget;
 
+/* What a file called <user>/<script>.lua is, whose *user (malloc'ed) is in lower case;
+ * SCRIPT_COUNT: none of a user's (script_users.c). */
+enum script_id script_users_kind(const char *name, char **user);
+
 /* Note what MainGetSettings() of a script that was just run declares. A failure is logged. */
 void script_settings_note(struct runtime *, struct script *, const struct run_budget *);
 void script_settings_free(struct script *);
