@@ -73,15 +73,8 @@ static void parse_parameters(struct parser *p, const char *self)
 
 static void declare_self(struct parser *p)
 {
-	static const char self[] = "self";
-	const char *found = memmem(p->lexer.s, p->lexer.n, self, sizeof self - 1);
-	struct token t = {.kind = TOKEN_NAME};
-
-	if (found == NULL) /* then nothing can ask for it */
-		return;
-	t.at = (size_t)(found - p->lexer.s);
-	t.end = t.at + sizeof self - 1;
-	scope_declare(p, &t);
+	if (p->self.end > 0) /* else nothing can ask for it */
+		scope_declare(p, &p->self);
 }
 
 void parse_body(struct parser *p, int line, bool method, bool write_self)

@@ -216,6 +216,7 @@ struct parser {
 	size_t nargs, args_cap;
 	struct value values[256];
 	size_t nvalues;
+	struct token self;   /* somewhere in the text, end 0: nowhere */
 	char prefix[24];     /* of the names that the rewritten text needs */
 	char goto_name[24];  /* what a local variable named goto is called */
 	char text[40];	     /* of parse_helper() */

@@ -9,19 +9,33 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Names that do not occur in the text: those of the helpers, and a local variable goto. */
-static void choose_names(struct parser *p)
+#define MOST_NAMES 100 /* tried, before a text is left alone */
+
+static bool occurs(const struct lexer *x, const char *name)
+{
+	return memmem(x->s, x->n, name, strlen(name)) != NULL;
+}
+
+/* Names that do not occur in the text: those of the helpers, and a local variable goto. False: the
+ * text has them all. */
+static bool choose_names(struct parser *p)
 {
 	const struct lexer *x = &p->lexer;
+	const char *self = memmem(x->s, x->n, "self", 4);
+	int i;
 
+	if (self != NULL) {
+		p->self.at = (size_t)(self - x->s);
+		p->self.end = p->self.at + 4;
+	}
+	p->names_operands = !occurs(x, "__concat");
 	snprintf(p->prefix, sizeof p->prefix, "compat");
-	for (int i = 1; memmem(x->s, x->n, p->prefix, strlen(p->prefix)) != NULL && i < 10000; i++)
+	for (i = 1; occurs(x, p->prefix) && i < MOST_NAMES; i++)
 		snprintf(p->prefix, sizeof p->prefix, "compat%d", i);
 	snprintf(p->goto_name, sizeof p->goto_name, "goto_");
-	for (int i = 1; memmem(x->s, x->n, p->goto_name, strlen(p->goto_name)) != NULL && i < 10000;
-	     i++)
-		snprintf(p->goto_name, sizeof p->goto_name, "goto_%d_", i);
-	p->names_operands = memmem(x->s, x->n, "__concat", 8) == NULL;
+	for (int j = 1; occurs(x, p->goto_name) && j<MOST_NAMES; j++, i = j> i ? j : i)
+		snprintf(p->goto_name, sizeof p->goto_name, "goto_%d_", j);
+	return i < MOST_NAMES;
 }
 
 static void parser_free(struct parser *p)
@@ -42,8 +56,7 @@ static struct parser *read_text(const char *text, size_t n, const struct reading
 	p->lexer.s = text;
 	p->lexer.n = n;
 	p->lexer.reading = *r;
-	choose_names(p);
-	*fine = parse_text(p);
+	*fine = choose_names(p) && parse_text(p);
 	if (p->lexer.no_memory || p->lexer.edits.no_memory) {
 		parser_free(p);
 		return NULL;

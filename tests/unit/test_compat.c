@@ -381,12 +381,24 @@ static void test_lines(void **state)
 static void test_names_do_not_clash(void **state)
 {
 	struct compat_source source;
+	char *all;
 	static const char text[] = "compat_walk = 1 compat1 = 2 for k in t do end";
 
 	(void)state;
 	assert_true(compat_rewrite(text, sizeof text - 1, COMPAT_AUTO, false, &source));
 	assert_non_null(strstr(source.text, "in compat2_walk(t)"));
 	compat_source_free(&source);
+	all = xstrdup("for k in t do end compat ");
+	for (int i = 1; i < 200; i++) {
+		char *more = xasprintf("%scompat%d = goto_%d_ ", all, i, i);
+
+		free(all);
+		all = more;
+	}
+	assert_true(compat_rewrite(all, strlen(all), COMPAT_AUTO, false, &source));
+	assert_null(source.text);
+	compat_source_free(&source);
+	free(all);
 }
 
 /* Deep nesting and long chains end, and stay what they are. */
