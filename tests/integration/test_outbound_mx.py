@@ -176,6 +176,26 @@ def test_other_records_are_left_alone(server, hosts, policy, dns):
     assert "alias.test\tname.alias.test" in policy.out() and "plain.test\tplain" not in policy.out()
 
 
+def test_hostile_names(server, hosts, policy, dns):
+    """R17: what a domain's owner puts into DNS reaches no script unless it could be a host's name;
+    his other servers get the mail."""
+    evil = "x'or'1'='1.evil.test"
+    dns.add(f"mx-host=evil.test,{evil},10", f"mx-host=evil.test,c.{DOMAIN},20")
+    policy.start(None, outbound.store(policy), mxserverrules="""
+        function CheckServer(domain, mxserver) print("asked", domain, mxserver) end
+        function FinalOverrides(domain, servers) print(#servers, servers[1].server) end
+    """)
+    send(server, "bob@evil.test")
+    server.wait_log(f"malformed domain name in resource data of MX record for evil.test: {evil}")
+    assert server.wait_delivery(recipient="bob@evil.test").host == HOSTS["c"]
+    # whatever else might ask
+    assert policy.look_up("mx", f"evil.test. 0 IN MX 10 {evil}.") == "NOTFOUND "
+    assert policy.look_up("mx", "'; DROP TABLE x;. 0 IN MX 10 a.test.") == "NOTFOUND "
+    assert policy.look_up("transport", f"bob@{evil}") == "NOTFOUND "
+    assert policy.look_up("transport", "bob@evil.test") == "NOTFOUND "    # by our own DNS question
+    assert f"1\tc.{DOMAIN}" in policy.out() and "'" not in policy.out()
+
+
 def backup_zone(first):
     return [f"mx-host=backup.test,{first}.{DOMAIN},10", "mx-host=backup.test,us.backup.test,20",
             f"mx-host=backup.test,c.{DOMAIN},30", "host-record=us.backup.test,127.0.0.1"]
