@@ -2,62 +2,17 @@
 #include "policy/map_reply.h"
 
 #include "common/list.h"
-#include "common/reply.h"
 #include "lua-bindings/mxout.h"
 #include "policy/delivery.h"
+#include "policy/reply_line.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define LINE_BYTES 500 /* RFC 5321 4.5.3.1.5: a reply line has 512 with its CR LF */
-
 static struct map_answer not_found(void)
 {
 	return (struct map_answer){SOCKETMAP_NOTFOUND, NULL};
-}
-
-/* ---- the line ---- */
-
-static bool refuses(int code)
-{
-	return code / 100 == 4 || code / 100 == 5;
-}
-
-static char *join(const struct reply *r)
-{
-	char *out = xasprintf("%d%s%s", r->code, r->xcode[0] != '\0' ? " " : "", r->xcode);
-
-	for (int i = 0; i < r->nlines; i++) {
-		char *longer = xasprintf("%s %s", out, r->lines[i]);
-
-		free(out);
-		out = longer;
-	}
-	if (strlen(out) > LINE_BYTES)
-		out[LINE_BYTES] = '\0';
-	return out;
-}
-
-char *map_reply_line(int code, const char *reply, const char *wanted, bool any, const char **why)
-{
-	struct reply r;
-	char *out = NULL;
-
-	*why = NULL;
-	if (strcmp(reply, wanted) == 0)
-		return NULL;
-	if (reply_parse(&r, wanted, strlen(wanted), NULL) != REPLY_OK) {
-		*why = "it does not begin with a reply code";
-		return NULL;
-	}
-	if ((refuses(code) && refuses(r.code)) || any)
-		out = join(&r);
-	else
-		*why = "only 4xx and 5xx may become each other: anything else loses or doubles "
-		       "mail; see outbound.any_reply";
-	reply_free(&r);
-	return out;
 }
 
 /* ---- replies ---- */
@@ -128,7 +83,7 @@ static char *ask(const struct map_query *q, int number, const struct heard *h)
 
 	if (mxout_return_code(q->set, &c, h->command, h->reply, q->id, q->deadline_ms, &wanted) ==
 	    MXOUT_DECIDED)
-		line = map_reply_line(h->code, h->reply, wanted, any, &why);
+		line = reply_line_replace(h->code, h->reply, wanted, any, &why);
 	if (why != NULL)
 		complain(q, why);
 	if (line != NULL)

@@ -12,7 +12,3 @@
 struct map_answer map_reply_answer(const struct map_query *, int number);
 struct map_answer map_status_answer(const struct map_query *, int number);
 struct map_answer map_generic_answer(const struct map_query *, int number);
-
-/* What to answer for the last line of a reply with this code, when a script wants another reply;
- * malloc'ed. NULL: it cannot be; *why says why, or is NULL when it is the same. Pure. */
-char *map_reply_line(int code, const char *reply, const char *wanted, bool any, const char **why);

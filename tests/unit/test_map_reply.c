@@ -1,7 +1,8 @@
 /* Replies of remote servers: put together from lines, given to ReturnCodeHandler() once, and what
  * of its result may be passed on. */
 #include "policy/delivery.h"
-#include "policy/map_reply.h"
+#include "policy/maps.h"
+#include "policy/reply_line.h"
 #include "tests/unit/script_rig.h"
 
 #include "common/clock.h"
@@ -104,8 +105,8 @@ static void test_which_changes_are_passed_on(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		const char *why;
-		char *line =
-		    map_reply_line(rows[i].code, rows[i].reply, rows[i].wanted, rows[i].any, &why);
+		char *line = reply_line_replace(
+		    rows[i].code, rows[i].reply, rows[i].wanted, rows[i].any, &why);
 		const char *got = line != NULL ? line : why == NULL ? "" : NULL;
 
 		if ((got == NULL) != (rows[i].line == NULL) ||
@@ -128,13 +129,13 @@ static void test_no_line_breaks(void **state)
 	memcpy(wanted, "550 5.1.1 ", 10);
 	for (size_t i = 20; i < 300; i += 7)
 		wanted[i] = i % 2 ? '\r' : '\n';
-	line = map_reply_line(450, "450 x", wanted, false, &why);
+	line = reply_line_replace(450, "450 x", wanted, false, &why);
 	if (line != NULL) {
 		assert_null(strpbrk(line, "\r\n"));
 		assert_true(strlen(line) <= 510);
 	}
 	free(line);
-	line = map_reply_line(450, "450 x", "550 5.1.1 a\r\r\nb\x01\x7f", false, &why);
+	line = reply_line_replace(450, "450 x", "550 5.1.1 a\r\r\nb\x01\x7f", false, &why);
 	assert_true(line == NULL || strpbrk(line, "\r\n\x01") == NULL);
 	free(line);
 }
