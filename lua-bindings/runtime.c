@@ -187,7 +187,7 @@ static void report(struct runtime *rt, enum run_result result, char *error, size
 	int first;
 
 	if (result == RUN_MEMORY && rt->guard.string_refused)
-		text = "a string is longer than the time budget of the hook allows "
+		text = "memory budget used up: a string is longer than the time of the hook allows "
 		       "(8 KiB for each millisecond)";
 	else if (text == NULL || result == RUN_MEMORY)
 		text = run_result_text(result);
