@@ -18,6 +18,7 @@
 enum on_error { ON_ERROR_ACCEPT, ON_ERROR_TEMPFAIL, ON_ERROR_REJECT };
 enum compat_mode { COMPAT_AUTO, COMPAT_50, COMPAT_52, COMPAT_54 }; /* lua-bindings/compat/ */
 enum batv_bounces { BATV_BOUNCES_ACCEPT, BATV_BOUNCES_FORGED, BATV_BOUNCES_UNTAGGED };
+enum agent_mta { AGENT_NONE, AGENT_POSTFIX, AGENT_SENDMAIL };
 enum srs_rewrite { SRS_REWRITE_NEVER, SRS_REWRITE_FORWARDED, SRS_REWRITE_ALWAYS };
 enum rbl_action { RBL_ACTION_HEADER, RBL_ACTION_REJECT, RBL_ACTION_DISCARD, RBL_ACTION_REDIRECT };
 
@@ -125,6 +126,11 @@ struct config {
 		int holds_ms;	       /* how old the list of holds may be */
 		int route_seconds;     /* how long a route may be reused; GetCheckCache */
 	} outbound;
+
+	struct {		    /* CheckFile() of mxout.lua */
+		enum agent_mta mta; /* whose queue holds messages */
+		char *directory;    /* what is known of them: queue_record.h */
+	} agent;
 
 	struct service_config *services;
 	size_t nservices; /* at least 1 */

@@ -48,6 +48,9 @@ static const struct setting_word bounces_words[] = {{"accept", BATV_BOUNCES_ACCE
 static const struct setting_word rewrite_words[] = {{"never", SRS_REWRITE_NEVER},
     {"forwarded", SRS_REWRITE_FORWARDED}, {"always", SRS_REWRITE_ALWAYS}, {NULL, 0}};
 
+static const struct setting_word agent_words[] = {
+    {"none", AGENT_NONE}, {"postfix", AGENT_POSTFIX}, {"sendmail", AGENT_SENDMAIL}, {NULL, 0}};
+
 static const struct setting_word separator_words[] = {
     {"=", '='}, {"+", '+'}, {"-", '-'}, {NULL, 0}};
 
@@ -403,6 +406,9 @@ const struct setting config_settings[] = {
     {"outbound", "route_seconds", SETTING_INT, AT(outbound.route_seconds), .preset = "5",
 	RANGE(0, 3600), .reason = "0 works each route out anew"},
 
+    {"agent", "mta", SETTING_WORD, AT(agent.mta), .preset = "none", .words = agent_words},
+    {"agent", "directory", SETTING_PATH, AT(agent.directory), .preset = "/var/lib/mailhooks/queue"},
+
     {CONFIG_SERVICE, "id", SETTING_INT, OF(id), .preset = "0", RANGE(0, 65535),
 	.reason = "0 means its position"},
     {CONFIG_SERVICE, "listen", SETTING_LIST, OF(listen), .preset = "{}", .check = check_listen},
@@ -497,8 +503,8 @@ const struct setting config_settings[] = {
 const size_t config_nsettings = sizeof config_settings / sizeof *config_settings;
 
 const char *const config_sections[] = {"log", "lua", "milter", "policy", "socketmap", "maillog",
-    "outbound", CONFIG_SERVICE, CONFIG_SCRIPT, "rbl", "dns", "users", "http", "errors", "batv",
-    "srs", "signature", "password", NULL};
+    "outbound", "agent", CONFIG_SERVICE, CONFIG_SCRIPT, "rbl", "dns", "users", "http", "errors",
+    "batv", "srs", "signature", "password", NULL};
 
 #define TITLED(section, title, elements, n)                                                    \
 	{                                                                                      \

@@ -15,6 +15,7 @@ static const struct mail_stage *const stages[] = {
     &mail_delivery,
     &mail_signature,
     &mail_return_path,
+    &mail_checkfile,
     &mail_facts,
 };
 

@@ -64,6 +64,7 @@ bool mail_is_remote(const struct mail *, const char *recipient); /* ASCII case i
 /* lua.on_error for a stage whose script failed: refuses with 451 or 554, or does nothing. */
 void mail_script_failed(struct mail *);
 
+extern const struct mail_stage mail_checkfile;
 extern const struct mail_stage mail_errors;
 extern const struct mail_stage mail_facts;
 extern const struct mail_stage mail_return_path;

@@ -1,0 +1,213 @@
+/* checkfile.c - see checkfile.h. */
+#include "lua-bindings/checkfile.h"
+
+#include "lua-bindings/convert.h"
+#include "lua-bindings/fields.h"
+#include "lua-bindings/instance.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define HOOK "CheckFile"
+#define PRIORITY_LEAST 1
+#define PRIORITY_MOST 100
+
+struct checkfile_run {
+	struct instance instance;
+	struct script_set *set;
+	enum instance_end opened;
+	bool tried;
+};
+
+struct call {
+	const struct checkfile_message *message;
+	struct checkfile_actions *actions;
+};
+
+#define ROW(name, type)                                                        \
+	{                                                                      \
+#name, type, offsetof(struct checkfile_actions, name), 0, true \
+	}
+
+static const struct field action_fields[] = {
+    ROW(SkipSend, FIELD_BOOLEAN),
+    ROW(ForceLastTry, FIELD_BOOLEAN),
+    ROW(ForceRetry, FIELD_BOOLEAN),
+    ROW(Priority, FIELD_INTEGER),
+    ROW(Reason, FIELD_TEXT),
+};
+
+#define NFIELDS (sizeof action_fields / sizeof *action_fields)
+
+static const char actions_key; /* its address: where the passed table is kept during the call */
+
+void checkfile_actions_clear(struct checkfile_actions *a)
+{
+	fields_clear(action_fields, NFIELDS, a);
+	a->Priority = CHECKFILE_PRIORITY;
+}
+
+bool checkfile_wanted(const struct script_set *set)
+{
+	return script_set_has_hook(set, SCRIPT_MXOUT, HOOK);
+}
+
+/* ---- arguments ---- */
+
+static void l_globals(lua_State *L, void *arg)
+{
+	(void)arg; /* which connection it will be is not known yet */
+	l_push_env(L);
+	lua_pushinteger(L, 0);
+	lua_setfield(L, -2, "ConnectionId");
+	lua_pushliteral(L, "");
+	lua_setfield(L, -2, "ConnectionName");
+	lua_pop(L, 1);
+}
+
+/* YYYYMMDDHHMMSS, local time; "" for never [R]. */
+static void l_push_time(lua_State *L, int64_t ms)
+{
+	time_t seconds = (time_t)(ms / 1000);
+	char text[32] = "";
+	struct tm tm;
+
+	if (ms > 0 && localtime_r(&seconds, &tm) != NULL)
+		strftime(text, sizeof text, "%Y%m%d%H%M%S", &tm);
+	lua_pushstring(L, text);
+}
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* Name to value; of repeated fields the last. The case of names does not matter. */
+static void l_push_header_data(lua_State *L, const struct strlist *lines)
+{
+	lua_createtable(L, 0, (int)lines->n);
+	l_ignore_key_case(L, -1);
+	for (size_t i = 0; i < lines->n; i++) {
+		const char *line = lines->v[i], *colon = strchr(line, ':'), *value;
+		size_t name, n;
+
+		if (colon == NULL)
+			continue;
+		for (name = (size_t)(colon - line); name > 0 && is_blank(line[name - 1]); name--)
+			;
+		for (value = colon + 1; is_blank(*value); value++)
+			;
+		for (n = strlen(value); n > 0 && is_blank(value[n - 1]); n--)
+			;
+		lua_pushlstring(L, line, name);
+		lua_pushlstring(L, value, n);
+		lua_settable(L, -3);
+	}
+}
+
+static int l_args(lua_State *L, void *arg)
+{
+	const struct call *c = arg;
+	const struct checkfile_message *m = c->message;
+
+	lua_pushstring(L, m->filename);
+	lua_createtable(L, 0, NFIELDS);
+	l_fields_push(L, -1, action_fields, NFIELDS, c->actions);
+	l_iterable(L, -1);
+	lua_pushvalue(L, -1);
+	lua_rawsetp(L, LUA_REGISTRYINDEX, &actions_key);
+	lua_pushinteger(L, m->size);
+	l_push_time(L, m->created_ms);
+	lua_pushinteger(L, m->retries);
+	l_push_time(L, m->last_try_ms);
+	lua_pushstring(L, m->sender);
+	l_push_list(L, m->recipients);
+	l_push_header_data(L, m->header_lines);
+	l_push_list(L, m->header_lines);
+	return 10;
+}
+
+/* A hook that forgets to return the table has changed it all the same [R]. */
+static void l_results(lua_State *L, int first, int n, struct instance *in, void *arg)
+{
+	struct call *c = arg;
+
+	(void)n;
+	lua_settop(L, first);
+	if (lua_isnil(L, first)) {
+		lua_rawgetp(L, LUA_REGISTRYINDEX, &actions_key);
+		lua_replace(L, first);
+	}
+	lua_pushnil(L);
+	lua_rawsetp(L, LUA_REGISTRYINDEX, &actions_key);
+	if (!lua_istable(L, first))
+		in->wanted = "the table Actions";
+	else if (l_fields_read(L, first, action_fields, NFIELDS, c->actions) != NULL)
+		in->wanted = "the table Actions with true or false for SkipSend, ForceLastTry and "
+			     "ForceRetry, a number for Priority and a text for Reason";
+}
+
+/* ---- a run ---- */
+
+struct checkfile_run *checkfile_open(struct script_set *set)
+{
+	struct checkfile_run *r = xcalloc(1, sizeof *r);
+
+	r->set = set;
+	return r;
+}
+
+void checkfile_close(struct checkfile_run *r)
+{
+	if (r == NULL)
+		return;
+	if (r->tried && r->opened == INSTANCE_DONE)
+		instance_close(&r->instance);
+	free(r);
+}
+
+/* Once: a top level that fails does so for every message of the run. */
+static enum instance_end open_once(
+    struct checkfile_run *r, const struct log_id *id, int64_t deadline_ms)
+{
+	if (!r->tried)
+		r->opened = instance_open(
+		    &r->instance, r->set, SCRIPT_MXOUT, id, deadline_ms, l_globals, NULL);
+	r->tried = true;
+	return r->opened;
+}
+
+static void bound(struct checkfile_actions *a)
+{
+	if (a->Priority < PRIORITY_LEAST)
+		a->Priority = PRIORITY_LEAST;
+	if (a->Priority > PRIORITY_MOST)
+		a->Priority = PRIORITY_MOST;
+	if (a->SkipSend) /* what is not sent has no try, so no last one */
+		a->ForceLastTry = a->ForceRetry = false;
+}
+
+enum mxout_answer checkfile_ask(struct checkfile_run *r, const struct checkfile_message *message,
+    const struct log_id *id, int64_t deadline_ms, struct checkfile_actions *out)
+{
+	struct call c = {message, out};
+	const struct instance_call call = {HOOK, l_args, l_results, &c};
+	enum instance_end end = INSTANCE_ABSENT;
+
+	checkfile_actions_clear(out);
+	if (checkfile_wanted(r->set))
+		end = open_once(r, id, deadline_ms);
+	if (end == INSTANCE_DONE) {
+		r->instance.id = id;
+		r->instance.deadline_ms = deadline_ms;
+		end = instance_call(&r->instance, &call);
+	}
+	if (end == INSTANCE_DONE) {
+		bound(out);
+		return MXOUT_DECIDED;
+	}
+	checkfile_actions_clear(out);
+	return end == INSTANCE_ABSENT ? MXOUT_NO_OPINION : MXOUT_FAILED;
+}
