@@ -175,7 +175,8 @@ def pytest_runtest_makereport(item, call):
         return
     evidence = gather_evidence(item)
     report.sections += [(title, text[-8000:]) for title, text in evidence.items() if text.strip()]
-    keep = machine.LOGS / re.sub(r"[^\w.\-]+", "_", item.nodeid.partition("::")[2])
+    name = re.sub(r"[^\w.\-]+", "_", item.nodeid.partition("::")[2])
+    keep = machine.LOGS / name[:150]
     shutil.rmtree(keep, ignore_errors=True)
     keep.mkdir(parents=True)
     for title, text in evidence.items():
