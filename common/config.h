@@ -53,7 +53,6 @@ struct config {
 	char *store;		      /* sqlite:PATH, redis://... */
 	char *user, *group;	      /* run as; "" = do not change */
 	char *state_dir;	      /* last good scripts, spill files */
-	char *run_dir;		      /* pid and lock files */
 	struct strlist local_domains; /* whose mail the MTA delivers here: users.h */
 
 	struct {

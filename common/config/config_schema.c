@@ -295,7 +295,6 @@ const struct setting config_settings[] = {
     {"", "user", SETTING_TEXT, AT(user), .preset = "mailhooks", .check = check_account},
     {"", "group", SETTING_TEXT, AT(group), .preset = "mailhooks", .check = check_account},
     {"", "state_dir", SETTING_PATH, AT(state_dir), .preset = "/var/lib/mailhooks"},
-    {"", "run_dir", SETTING_PATH, AT(run_dir), .preset = "/run/mailhooks"},
     {"", "local_domains", SETTING_LIST, AT(local_domains), .preset = "{}",
 	.check = check_local_domain},
 

@@ -30,7 +30,7 @@ static void must_be_sound(const struct config *c)
 	MUST(c->nservices >= 1 && c->milter.listen.n >= 1);
 	MUST(c->lua.hook_ms >= 1 && c->lua.hook_ms <= c->lua.command_ms);
 	MUST(c->lua.command_ms <= 28000 && c->lua.instructions >= 1);
-	MUST(c->scripts[0] == '/' && c->state_dir[0] == '/' && c->run_dir[0] == '/');
+	MUST(c->scripts[0] == '/' && c->state_dir[0] == '/');
 	MUST(c->rbl.message[0] == '4' || c->rbl.message[0] == '5');
 	MUST(strpbrk(c->rbl.header, "\r\n") == NULL);
 	for (size_t i = 0; i < c->nservices; i++)

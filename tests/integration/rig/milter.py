@@ -48,7 +48,6 @@ class Milter(daemon.Daemon):
         settings = [
             f"scripts={self.scripts}",
             f"state_dir={self.directory}",
-            f"run_dir={self.directory}",
             f"lua.out={self.directory}/LUA.OUT",
             f"lua.errors={self.directory}/LUAERRORS.LOG",
             f"milter.listen=unix:{self.socket}",

@@ -47,7 +47,6 @@ class Policy(daemon.Daemon):
         settings = [
             f"scripts={self.scripts}",
             f"state_dir={self.directory}",
-            f"run_dir={self.directory}",
             f"lua.out={self.directory}/LUA.OUT",
             f"lua.errors={self.directory}/LUAERRORS.LOG",
             f"policy.listen=unix:{self.socket}",
