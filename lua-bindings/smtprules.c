@@ -33,33 +33,30 @@ void smtprules_clear(struct smtprules_result *r)
 
 /* ---- arguments ---- */
 
-static void l_field(lua_State *L, const char *name, const char *value)
-{
-	lua_pushstring(L, value);
-	lua_setfield(L, -2, name);
-}
-
-/* What is known before the message itself; the other fields are there and empty. */
+/* What is not known yet is there and empty. */
 static void l_push_checkdata(lua_State *L, const struct smtprules_request *q)
 {
-	static const char *const unknown[] = {
-	    "HeaderFrom", "HeaderFromTextName", "Subject", "Header"};
+	static const struct strlist none = STRLIST_INIT;
+	const struct {
+		const char *name, *value;
+	} fields[] = {
+	    {"MailFrom", q->sender},
+	    {"ClientIPAddress", q->client},
+	    {"AuthUser", q->user},
+	    {"HeaderFrom", q->header_from},
+	    {"HeaderFromTextName", q->header_from_name},
+	    {"Subject", q->subject},
+	    {"Header", q->header},
+	};
 
 	lua_createtable(L, 0, 9);
-	l_field(L, "MailFrom", q->sender);
-	l_field(L, "ClientIPAddress", q->client);
-	l_field(L, "AuthUser", q->user);
-	for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++)
-		l_field(L, unknown[i], "");
-	lua_createtable(L, 1, 0);
-	if (q->recipient != NULL) {
-		lua_pushstring(L, q->recipient);
-		lua_rawseti(L, -2, 1);
+	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+		lua_pushstring(L, fields[i].value != NULL ? fields[i].value : "");
+		lua_setfield(L, -2, fields[i].name);
 	}
-	l_iterable(L, -1);
+	l_push_list(L, q->recipients != NULL ? q->recipients : &none);
 	lua_setfield(L, -2, "Recipients");
-	lua_newtable(L);
-	l_iterable(L, -1);
+	l_push_list(L, &none);
 	lua_setfield(L, -2, "BccRecipients");
 	l_iterable(L, -1);
 }
@@ -70,7 +67,7 @@ static int l_rule_args(lua_State *L, void *arg)
 
 	l_push_checkdata(L, r->request);
 	lua_pushinteger(L, r->request->size);
-	lua_pushinteger(L, r->request->position);
+	lua_pushinteger(L, (lua_Integer)r->request->position);
 	l_push_list(L, &r->result->header_modifiers);
 	lua_pushliteral(L, ""); /* no rule is being looked at */
 	return 5;
@@ -200,7 +197,7 @@ static enum smtprules_end call_all(struct rules *r)
 	if (in_message)
 		end =
 		    call(r, script_set_has_hook(in->set, in->script, "First") ? "First" : "Start");
-	if (end == SMTPRULES_NONE)
+	if (end == SMTPRULES_NONE && r->request->position != SMTPRULES_DATA)
 		end = call(r, "Policy");
 	if (end == SMTPRULES_NONE && in_message)
 		end = call(r, "Last");

@@ -1,10 +1,10 @@
 /* smtprules.h - the rules at SMTP time: smtprules_N.lua, N being the number of the SMTP service.
  *
- * VPOP3 calls First() and Last() of it at MAIL and at each RCPT; Policy() is ours, called at every
- * stage with everything that the MTA tells. One instance serves one request and is thrown away, so
- * requests share nothing. What a result means for the MTA is decided in policy/. No Lua type
- * appears here. Any thread. Sources: the vendor's wiki (SMTP rules script); doc/policy.md says what
- * is our reading. */
+ * VPOP3 calls First() and Last() of it at MAIL, at each RCPT and after DATA; Policy() is ours,
+ * called at every stage of the policy service with everything that the MTA tells. One instance
+ * serves one request and is thrown away, so requests share nothing. What a result means for the MTA
+ * is decided in policy/, after DATA in mail/mail_rules.c. No Lua type appears here. Any thread.
+ * Sources: the vendor's wiki (SMTP rules script); doc/policy.md says what is our reading. */
 #pragma once
 
 #include "common/list.h"
@@ -19,15 +19,25 @@ struct smtprules_attribute {
 	const char *name, *value;
 };
 
+enum smtprules_position { /* as First() and Last() get it */
+	SMTPRULES_MAIL = 1,
+	SMTPRULES_RCPT = 2,
+	SMTPRULES_DATA = 3,
+};
+
 struct smtprules_request {
 	const struct smtprules_attribute *attributes; /* for Policy(), as the MTA sent them */
 	size_t nattributes;
-	int position; /* 1 MAIL, 2 RCPT; 0: another stage, First() and Last() are not called */
+	/* 0: another stage, First() and Last() are not called; at SMTPRULES_DATA Policy() is not */
+	enum smtprules_position position;
 	/* checkdata */
 	const char *sender, *client, *user;
-	const char *recipient; /* NULL at MAIL */
-	int64_t size;	       /* as the client announced it, 0 = it did not */
-	int64_t deadline_ms;   /* monotonic; the script ends there */
+	const struct strlist *recipients; /* NULL at MAIL, one at RCPT, then all */
+	/* NULL before the message has been sent: of its From field, its subject, the whole header
+	 */
+	const char *header_from, *header_from_name, *subject, *header;
+	int64_t size;	     /* as the client announced it, 0 = it did not; at the end as it is */
+	int64_t deadline_ms; /* monotonic; the script ends there */
 };
 
 enum smtprules_end {

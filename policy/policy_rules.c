@@ -135,13 +135,13 @@ static const char *failure_action(const struct script_set *set)
 		   : "451 4.3.0 Local policy failed, try again later";
 }
 
-static int position_of(const char *state)
+static enum smtprules_position position_of(const char *state)
 {
 	switch (stage_of(state)) {
 	case STAGE_MAIL:
-		return 1;
+		return SMTPRULES_MAIL;
 	case STAGE_RCPT:
-		return 2;
+		return SMTPRULES_RCPT;
 	default:
 		return 0;
 	}
@@ -167,6 +167,7 @@ static char *decide(const struct policy_query *q, enum script_id script)
 	    .user = attribute(q, "sasl_username"),
 	    .size = strtoll(attribute(q, "size"), NULL, 10),
 	    .deadline_ms = q->deadline_ms};
+	struct strlist recipient = STRLIST_INIT;
 	struct smtprules_result r;
 	char *action = NULL;
 
@@ -174,8 +175,10 @@ static char *decide(const struct policy_query *q, enum script_id script)
 		a[i] = (struct smtprules_attribute){q->attributes[i].name, q->attributes[i].value};
 	a[q->nattributes] = (struct smtprules_attribute){"state", state};
 	request.nattributes = q->nattributes + 1;
-	if (request.position == 2)
-		request.recipient = attribute(q, "recipient");
+	if (request.position == SMTPRULES_RCPT) {
+		strlist_add(&recipient, attribute(q, "recipient"));
+		request.recipients = &recipient;
+	}
 	switch (smtprules_run(q->set, script, &request, q->id, &r)) {
 	case SMTPRULES_NONE:
 		break;
@@ -188,6 +191,7 @@ static char *decide(const struct policy_query *q, enum script_id script)
 	}
 	if (action != NULL)
 		log_decision(q, state, action, &r);
+	strlist_clear(&recipient);
 	smtprules_clear(&r);
 	return action;
 }

@@ -51,6 +51,11 @@ static void start_gmime(void)
 	g_mime_init();
 }
 
+void mime_prepare(void)
+{
+	pthread_once(&gmime_ready, start_gmime);
+}
+
 static ssize_t read_message(void *arg, uint64_t offset, void *out, size_t n)
 {
 	return message_read(arg, offset, out, n);
@@ -69,7 +74,7 @@ struct mime *mime_parse_source(const struct mime_source *source)
 	struct mime *m = xcalloc(1, sizeof *m);
 	int error;
 
-	pthread_once(&gmime_ready, start_gmime);
+	mime_prepare();
 	m->source = *source;
 	if (mime_structure(m) && mime_attachments(m))
 		return m;

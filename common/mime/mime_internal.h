@@ -33,6 +33,9 @@ struct mime {
 	bool is_mime;	   /* the outermost header says MIME-Version or Content-Type */
 };
 
+/* mime.c: before anything of GMime is used that needs its types or charsets. Any thread. */
+void mime_prepare(void);
+
 /* mime_structure.c: fills nodes. False with errno when the source cannot be read. */
 bool mime_structure(struct mime *);
 

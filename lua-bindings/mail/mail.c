@@ -8,8 +8,9 @@
 #include <string.h>
 #include <strings.h>
 
-/* In this order: who gets the mail, what it says, where it goes. */
+/* In this order: whether it is taken, who gets the mail, what it says, where it goes. */
 static const struct mail_stage *const stages[] = {
+    &mail_rules,
     &mail_errors,
     &mail_redirect,
     &mail_delivery,

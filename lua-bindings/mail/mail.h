@@ -70,4 +70,5 @@ extern const struct mail_stage mail_facts;
 extern const struct mail_stage mail_return_path;
 extern const struct mail_stage mail_signature;
 extern const struct mail_stage mail_redirect;
+extern const struct mail_stage mail_rules;
 extern const struct mail_stage mail_delivery;

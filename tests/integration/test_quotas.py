@@ -83,7 +83,8 @@ def test_recipients_of_a_user(postfix, quotas):
 
 def test_sender_domain(postfix, quotas):
     """All senders of a domain together; a stranger cannot use up what is another one's."""
-    quotas(("user = {\n", "user = {}, nobody = {\n"), ("client = { messages", "client = {}, nothing = { messages"))
+    quotas(("user = {\n", "user = {}, nobody = {\n"),
+           ("client = { messages", "client = {}, nothing = { messages"))
     for _ in range(5):
         assert send(postfix, "forged@sender.test", ["bob@mail.test"], login=False,
                     source=STRANGER).code == 250
