@@ -13,12 +13,17 @@ enum route_answer {
 	ROUTE_MTA,     /* as the MTA does it: no script, no other opinion, or all servers held */
 	ROUTE_SERVERS, /* by these servers, in this order */
 	ROUTE_NONE,    /* continue = false: as if the domain had no servers */
+	ROUTE_HELD,    /* no server may be used now; only with .alone */
 	ROUTE_UNKNOWN, /* the script failed, or DNS does not answer */
 };
 
 struct route {
 	struct mx_servers servers;
-	bool may_cache;	       /* GetCheckCache() */
+	bool may_cache; /* GetCheckCache() */
+	/* Set by the caller: the MTA asks nobody about single servers afterwards (Sendmail), so
+	 * holds and CheckServer() decide here, also without a script that routes, and the caller
+	 * has filled in retries and size. */
+	bool alone;
 	struct strlist *story; /* NULL, or what happened, line by line, for people */
 };
 

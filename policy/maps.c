@@ -5,6 +5,7 @@
 #include "policy/ehlo_in.h"
 #include "policy/map_mx.h"
 #include "policy/map_reply.h"
+#include "policy/map_sendmail.h"
 #include "policy/map_srs.h"
 #include "policy/map_tls.h"
 #include "policy/map_transport.h"
@@ -22,6 +23,8 @@ static const struct map {
     {"ehlo_in", ehlo_in_answer, false, NULL},
     {"ehlo_out", map_ehlo_out_answer, false, NULL},
     {"generic", map_generic_answer, false, NULL},
+    {"local_rule", map_local_rule_answer, true, map_local_rule_late},
+    {"mailertable", map_mailertable_answer, true, map_mailertable_late},
     {"mx", map_mx_answer, true, NULL},
     {"reply", map_reply_answer, false, NULL},
     {"srs", map_srs_answer, false, map_srs_answer},

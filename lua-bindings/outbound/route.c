@@ -56,7 +56,7 @@ char *route_transport(const struct config *cfg, const struct mx_servers *servers
 
 static void tell_where(struct mx_case *c, struct route *r, const char *hook, const char *what)
 {
-	char *where = mxserverrules_where(c->rules, hook);
+	char *where = c->rules != NULL ? mxserverrules_where(c->rules, hook) : NULL;
 
 	if (where != NULL)
 		tell(r, "%s (%s): %s", hook, where, what);
@@ -78,6 +78,26 @@ static bool is_ours(const struct config *cfg, const struct mx_servers *servers)
 	return servers->n > 0 && own_host_name(cfg, servers->v[0].host);
 }
 
+/* A backup host sends to better servers only, or mail would go in a circle. */
+static void cut_at_ours(const struct config *cfg, struct mx_servers *servers)
+{
+	struct mx_servers better = {0};
+	size_t ours = 0;
+
+	while (ours < servers->n && !own_host_name(cfg, servers->v[ours].host))
+		ours++;
+	if (ours == servers->n)
+		return;
+	for (size_t i = 0; i < ours; i++) {
+		const struct mx_server *s = &servers->v[i];
+
+		if (s->priority < servers->v[ours].priority)
+			mx_servers_add(&better, s->host, s->priority, s->port);
+	}
+	mx_servers_copy(servers, &better);
+	mx_servers_clear(&better);
+}
+
 /* The answer, if there is one already; else ROUTE_SERVERS with the servers of DNS. */
 static enum route_answer from_dns(struct mx_case *c, struct route *r)
 {
@@ -94,7 +114,9 @@ static enum route_answer from_dns(struct mx_case *c, struct route *r)
 		tell(r, "DNS: no answer");
 		return ROUTE_UNKNOWN;
 	}
-	if (!is_ours(cfg, &r->servers))
+	if (r->alone)
+		cut_at_ours(cfg, &r->servers);
+	if (r->servers.n > 0 && !is_ours(cfg, &r->servers))
 		return ROUTE_SERVERS;
 	tell(r, "DNS: this host is the best server");
 	return ROUTE_MTA;
@@ -104,8 +126,10 @@ static enum route_answer from_dns(struct mx_case *c, struct route *r)
 static enum route_answer begin(struct mx_case *c, struct route *r, bool *own)
 {
 	bool go_on = true;
-	enum mx_answer answer = mxserverrules_overrides(c->rules, &r->servers, &go_on);
+	enum mx_answer answer = MX_NO_OPINION;
 
+	if (c->rules != NULL)
+		answer = mxserverrules_overrides(c->rules, &r->servers, &go_on);
 	*own = answer == MX_DECIDED && r->servers.n > 0;
 	if (answer == MX_FAILED && mxserverrules_must_fail(c->set))
 		return ROUTE_UNKNOWN;
@@ -161,7 +185,7 @@ static bool keep_usable(const struct mx_case *c, struct route *r, bool own)
 		else if (reason.until_ms == 0)
 			strlist_add(&unheld, s->host);
 	}
-	if (usable.n > 0 || !own) {
+	if (usable.n > 0 || !own || r->alone) {
 		mx_servers_copy(&r->servers, &usable);
 	} else {
 		for (size_t i = 0; i < unheld.n && known; i++)
@@ -177,12 +201,16 @@ static bool keep_usable(const struct mx_case *c, struct route *r, bool own)
 static enum route_answer finish(
     struct mx_case *c, struct route *r, const struct mx_servers *dns, bool own)
 {
-	enum mx_answer answer = mxserverrules_final(c->rules, &r->servers);
+	enum mx_answer answer = MX_NO_OPINION;
 
+	if (c->rules != NULL)
+		answer = mxserverrules_final(c->rules, &r->servers);
 	if (answer == MX_FAILED && mxserverrules_must_fail(c->set))
 		return ROUTE_UNKNOWN;
 	if (answer == MX_DECIDED)
 		tell_servers(c, r, "FinalOverrides");
+	if (r->servers.n == 0 && r->alone && (own || dns->n > 0))
+		return ROUTE_HELD;
 	if (r->servers.n == 0 || (!own && mx_servers_same(&r->servers, dns)))
 		return ROUTE_MTA;
 	return ROUTE_SERVERS;
@@ -194,7 +222,7 @@ static enum route_answer find(struct mx_case *c, struct route *r)
 	bool own;
 	enum route_answer answer;
 
-	r->may_cache = mxserverrules_may_cache(c->rules);
+	r->may_cache = c->rules == NULL || mxserverrules_may_cache(c->rules);
 	answer = begin(c, r, &own);
 	if (answer != ROUTE_SERVERS)
 		return answer;
@@ -211,11 +239,11 @@ enum route_answer route_find(struct mx_case *c, struct route *r)
 
 	mx_servers_clear(&r->servers);
 	r->may_cache = true;
-	if (!route_wanted(c->set))
+	if (!r->alone && !route_wanted(c->set))
 		return ROUTE_MTA;
-	mx_decision_facts(c, &c->delivery.retries, &c->delivery.size);
-	if (mxserverrules_open(c->set, &c->delivery, c->id, c->deadline_ms, &c->rules) !=
-	    MX_DECIDED)
+	if (!r->alone)
+		mx_decision_facts(c, &c->delivery.retries, &c->delivery.size);
+	if (mxserverrules_open(c->set, &c->delivery, c->id, c->deadline_ms, &c->rules) == MX_FAILED)
 		return mxserverrules_must_fail(c->set) ? ROUTE_UNKNOWN : ROUTE_MTA;
 	answer = find(c, r);
 	mxserverrules_close(c->rules);
