@@ -1,6 +1,7 @@
 """Deliveries of Sendmail, decided by mxserverrules.lua: contrib/sendmail-outbound.m4 as it stands.
 A held mail server is left out, all of them held: the mail waits and is delivered afterwards."""
 
+import json
 import re
 import time
 
@@ -145,13 +146,14 @@ def test_one_server_is_throttled(server, hosts, policy, syslog):
           "outbound.minute_ms=60000", mxserverrules=SCRIPT)
 
     def refusals():
-        listed = outbound.cli(policy, "attempts", "-n", "0", options=as_root)
-        return listed.count("451 4.7.1 try later")
+        listed = outbound.cli(policy, "attempts", "--json", "--result", "4", options=as_root)
+        return [json.loads(row)["server"] for row in listed.splitlines()]
     try:
         for n in range(1, 5):
             send(server)
             server.wait_deliveries(n, host=HOSTS["b"])
-            machine.wait_until(lambda: refusals() == n, 10, f"{n} refusals on record")
+            machine.wait_until(lambda: refusals() == [f"a.{DOMAIN}"] * n, 10,
+                               f"{n} refusals on record")
         assert len(hosts.dialogues_with(HOSTS["a"])) == 4
         send(server)
         server.wait_deliveries(5, host=HOSTS["b"])
