@@ -15,4 +15,5 @@ int cmd_holds(struct config *, int argc, char **argv);
 int cmd_lua(struct config *, int argc, char **argv);
 int cmd_route(struct config *, int argc, char **argv);
 int cmd_replay(struct config *, int argc, char **argv);
+int cmd_setup(struct config *, int argc, char **argv);
 int cmd_users(struct config *, int argc, char **argv);

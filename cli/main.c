@@ -31,6 +31,8 @@ static const struct {
     {"replay", "[FILE]", "run an SMTP dialogue through the scripts and show each verdict",
 	cmd_replay},
     {"route", "ADDRESS", "what would be decided for mail to this address now, and why", cmd_route},
+    {"setup", "[--write DIRECTORY]", "the lines of Postfix's configuration for what is in use",
+	cmd_setup},
     {"users", "[list|settings|get|set|unset|expand|import ...]",
 	"who is local, and the settings of users", cmd_users},
 };

@@ -20,6 +20,7 @@ enum compat_mode { COMPAT_AUTO, COMPAT_50, COMPAT_52, COMPAT_54 }; /* lua-bindin
 enum batv_bounces { BATV_BOUNCES_ACCEPT, BATV_BOUNCES_FORGED, BATV_BOUNCES_UNTAGGED };
 enum agent_mta { AGENT_NONE, AGENT_POSTFIX, AGENT_SENDMAIL };
 enum srs_rewrite { SRS_REWRITE_NEVER, SRS_REWRITE_FORWARDED, SRS_REWRITE_ALWAYS };
+enum sender_tls { SENDER_TLS_NONE, SENDER_TLS_MAY, SENDER_TLS_ENCRYPT, SENDER_TLS_WRAPPED };
 enum rbl_action { RBL_ACTION_HEADER, RBL_ACTION_REJECT, RBL_ACTION_DISCARD, RBL_ACTION_REDIRECT };
 
 struct network_list {
@@ -45,6 +46,19 @@ struct script_config { /* what one script may spend, where that is not lua.*; 0 
 	int hook_ms;
 	int64_t instructions;
 	size_t memory_bytes;
+};
+
+struct sender_config {	 /* a relay that mail may be sent through; relayout.lua chooses */
+	char *name;	 /* sendername */
+	int id;		 /* senderid: its position, from 0 */
+	char *relay;	 /* next hop: "[host]:port"; "" = not used */
+	char *transport; /* service of master.cf; "mailhooks-sender-ID" */
+	char *helo_name; /* "" = the MTA's own */
+	enum sender_tls tls;
+	bool verify_certificate;
+	struct strlist domains; /* of recipients it is for, none = every one */
+	int max_messages_per_connection, max_recipients_per_connection;
+	int max_recipients_per_message; /* 0 = no limit of ours */
 };
 
 struct config {
@@ -136,6 +150,9 @@ struct config {
 
 	struct script_config *script_sections;
 	size_t nscripts;
+
+	struct sender_config *senders; /* in the order in which they are asked */
+	size_t nsenders;
 
 	struct {
 		struct strlist zones, whitelist;

@@ -21,6 +21,8 @@ struct mxout_connection { /* what is known of it; NULL = not known */
 	int64_t size;
 	int id; /* ConnectionId: 0, or the number of the map */
 	const char *name;
+	const struct sender_config
+	    *relay; /* relayout.lua is asked, as this sender; NULL: mxout.lua */
 };
 
 /* VPOP3's names. Zero it before use. */
@@ -35,10 +37,12 @@ void server_actions_clear(struct server_actions *);
 enum mxout_answer mxout_server_details(struct script_set *, const struct mxout_connection *,
     const struct log_id *, int64_t deadline_ms, struct server_actions *out);
 
-/* A whole reply, CR LF between its lines. DECIDED: *out is another one, malloc'ed, as the script
- * wrote it: not checked. */
+/* A whole reply, CR LF between its lines. banner: it is the first one; relayout.lua is told of a
+ * connection that was accepted, with ServerConnected(), before it is asked. DECIDED: *out is
+ * another one, malloc'ed, as the script wrote it: not checked. */
 enum mxout_answer mxout_return_code(struct script_set *, const struct mxout_connection *,
-    const char *command, const char *reply, const struct log_id *, int64_t deadline_ms, char **out);
+    const char *command, const char *reply, bool banner, const struct log_id *, int64_t deadline_ms,
+    char **out);
 
 /* Does lua.on_error say that a failed hook must not be taken for an absent one? */
 bool mxout_must_fail(const struct script_set *);

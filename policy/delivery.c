@@ -215,8 +215,13 @@ const char *delivery_host(const struct delivery *d)
 	return d->remote.family != AF_UNSPEC ? host_at(d, &d->remote) : NULL;
 }
 
+/* Postfix reports a recipient that is refused for good at once, in the middle of the dialogue. A
+ * relay is tried alone and its next dialogue begins with 220, so nothing is lost by going on;
+ * among several servers a lost connection looks the same, and the end is the safer reading. */
 void delivery_over(struct delivery *d)
 {
+	if (d->stage == DELIVERY_DIALOGUE && d->command == COMMAND_RCPT && d->nhosts == 0)
+		return;
 	clear_dialogue(d);
 	d->stage = DELIVERY_OVER;
 }

@@ -3,6 +3,7 @@
 
 #include "common/list.h"
 #include "lua-bindings/mxout.h"
+#include "lua-bindings/relayout.h"
 #include "policy/delivery.h"
 #include "policy/reply_line.h"
 
@@ -70,19 +71,22 @@ static void complain(const struct map_query *q, const char *why)
 	free(text);
 }
 
-static char *ask(const struct map_query *q, int number, const struct heard *h)
+/* sender: that the delivery goes through, NULL = none. */
+static char *ask(
+    const struct map_query *q, const struct sender_config *sender, const struct heard *h)
 {
-	const struct mxout_connection c = {.server = h->server,
+	char *host = sender != NULL ? relayout_host(sender) : NULL;
+	const struct mxout_connection c = {.server = h->server != NULL ? h->server : host,
 	    .domain = h->domain,
 	    .address = h->address,
-	    .id = number,
-	    .name = maps_connection_name(number)};
+	    .name = maps_connection_name(0),
+	    .relay = sender};
 	bool any = script_set_config(q->set)->outbound.any_reply;
 	const char *why = NULL;
 	char *wanted = NULL, *line = NULL;
 
-	if (mxout_return_code(q->set, &c, h->command, h->reply, q->id, q->deadline_ms, &wanted) ==
-	    MXOUT_DECIDED)
+	if (mxout_return_code(q->set, &c, h->command, h->reply, h->answers == COMMAND_CONNECT,
+		q->id, q->deadline_ms, &wanted) == MXOUT_DECIDED)
 		line = reply_line_replace(h->code, h->reply, wanted, any, &why);
 	if (why != NULL)
 		complain(q, why);
@@ -92,6 +96,7 @@ static char *ask(const struct map_query *q, int number, const struct heard *h)
 		    h->server != NULL ? h->server : h->address, h->server != NULL ? ", " : " ",
 		    h->command, h->reply, line);
 	free(wanted);
+	free(host);
 	return line;
 }
 
@@ -108,16 +113,30 @@ static void correct(const struct map_query *q, const struct heard *h, const char
 	delivery_leave(d);
 }
 
+static bool is_wanted(const struct map_query *q, int number, const struct sender_config *sender)
+{
+	if (number < 0)
+		return script_set_has_hook(q->set, SCRIPT_MXOUT, "ReturnCodeHandler");
+	return sender != NULL &&
+	       (script_set_has_hook(q->set, SCRIPT_RELAYOUT, "ReturnCodeHandler") ||
+		   script_set_has_hook(q->set, SCRIPT_RELAYOUT, "ServerConnected"));
+}
+
 struct map_answer map_reply_answer(const struct map_query *q, int number)
 {
-	enum script_id script = number == 0 ? SCRIPT_MXOUT : SCRIPT_RELAYOUT;
+	const struct sender_config *sender = NULL;
 	struct heard h;
 	char *line = NULL;
 
-	if (!script_set_has_hook(q->set, script, "ReturnCodeHandler") || !maps_need_peer(q) ||
+	if (number >= 0) {
+		sender = relayout_sender_by_id(script_set_config(q->set), number);
+		if (sender == NULL)
+			maps_notice(q, "no sender of the configuration has this number");
+	}
+	if (!is_wanted(q, number, sender) || !maps_need_peer(q) ||
 	    memchr(q->key, '\0', q->key_n) != NULL || !hear(q, &h))
 		return not_found();
-	line = ask(q, number, &h);
+	line = ask(q, sender, &h);
 	if (line != NULL)
 		correct(q, &h, line);
 	forget(&h);

@@ -3,6 +3,7 @@
 
 #include "common/list.h"
 #include "policy/ehlo_in.h"
+#include "policy/map_header.h"
 #include "policy/map_mx.h"
 #include "policy/map_reply.h"
 #include "policy/map_sendmail.h"
@@ -16,21 +17,23 @@
 static const struct map {
 	const char *name;
 	struct map_answer (*answer)(const struct map_query *, int number); /* 0: without number */
-	bool soon; /* outbound.deadline_ms instead of policy.deadline_ms */
+	bool senders; /* the number is that of a sender, which may be 0; -1: without number */
+	bool soon;    /* outbound.deadline_ms instead of policy.deadline_ms */
 	/* When time is up; waits for nothing. NULL: not found. */
 	struct map_answer (*late)(const struct map_query *, int number);
 } maps[] = {
-    {"ehlo_in", ehlo_in_answer, false, NULL},
-    {"ehlo_out", map_ehlo_out_answer, false, NULL},
-    {"generic", map_generic_answer, false, NULL},
-    {"local_rule", map_local_rule_answer, true, map_local_rule_late},
-    {"mailertable", map_mailertable_answer, true, map_mailertable_late},
-    {"mx", map_mx_answer, true, NULL},
-    {"reply", map_reply_answer, false, NULL},
-    {"srs", map_srs_answer, false, map_srs_answer},
-    {"status", map_status_answer, false, NULL},
-    {"tls", map_tls_answer, false, map_tls_late},
-    {"transport", map_transport_answer, true, map_transport_late},
+    {"ehlo_in", .answer = ehlo_in_answer},
+    {"ehlo_out", .answer = map_ehlo_out_answer},
+    {"generic", .answer = map_generic_answer},
+    {"header", .answer = map_header_answer, .late = map_header_answer},
+    {"local_rule", .answer = map_local_rule_answer, .soon = true, .late = map_local_rule_late},
+    {"mailertable", .answer = map_mailertable_answer, .soon = true, .late = map_mailertable_late},
+    {"mx", .answer = map_mx_answer, .soon = true},
+    {"reply", .answer = map_reply_answer, .senders = true},
+    {"srs", .answer = map_srs_answer, .late = map_srs_answer},
+    {"status", .answer = map_status_answer},
+    {"tls", .answer = map_tls_answer, .late = map_tls_late},
+    {"transport", .answer = map_transport_answer, .soon = true, .late = map_transport_late},
 };
 
 /* The map and the number behind its name; NULL: there is no such map. */
@@ -48,8 +51,11 @@ static const struct map *find(const char *name, int *number)
 		*number = (int)strtol(digits, NULL, 10);
 	}
 	for (size_t i = 0; i < sizeof maps / sizeof *maps; i++)
-		if (strlen(maps[i].name) == n && strncmp(maps[i].name, name, n) == 0)
+		if (strlen(maps[i].name) == n && strncmp(maps[i].name, name, n) == 0) {
+			if (digits == NULL && maps[i].senders)
+				*number = -1;
 			return &maps[i];
+		}
 	return NULL;
 }
 

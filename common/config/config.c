@@ -312,6 +312,16 @@ static void store_titled(struct config *c, cfg_t *cfg, const struct titled_secti
 	}
 }
 
+/* What depends on the position in the file. */
+static void name_sender(struct sender_config *s, int position)
+{
+	s->id = position;
+	if (s->transport[0] == '\0') {
+		free(s->transport);
+		s->transport = xasprintf("mailhooks-sender-%d", s->id);
+	}
+}
+
 static void store(struct config *c, cfg_t *cfg)
 {
 	store_section(cfg, "", c);
@@ -323,6 +333,8 @@ static void store(struct config *c, cfg_t *cfg)
 	for (size_t i = 0; i < c->nservices; i++)
 		if (c->services[i].id == 0)
 			c->services[i].id = (int)i + 1;
+	for (size_t i = 0; i < c->nsenders; i++)
+		name_sender(&c->senders[i], (int)i);
 }
 
 static void free_titled(struct config *c, const struct titled_section *t)

@@ -1,6 +1,8 @@
 /* config_fits.c - settings that are right one by one must also fit together. */
 #include "common/config/config_private.h"
 
+#include <string.h>
+
 #define LEAST_SCRIPT_BYTES (256 * 1024) /* as lua.memory_kb */
 
 /* All hooks and look-ups of a command share its time. A default gives way, a setting is refused. */
@@ -97,9 +99,37 @@ static bool check_scripts(const struct config *c)
 	return true;
 }
 
+/* Postfix may not be told to verify where it need not encrypt. */
+static bool check_sender(const struct sender_config *s)
+{
+	const char *wanted = config_check_title(s->name);
+
+	if (wanted == NULL && s->verify_certificate && s->tls < SENDER_TLS_ENCRYPT)
+		wanted = "verify_certificate goes with tls = \"encrypt\" or \"wrapped\": without "
+			 "encryption there is no certificate";
+	return wanted == NULL || config_failed(NULL, "sender \"%s\": %s", s->name, wanted);
+}
+
+static bool check_senders(const struct config *c)
+{
+	for (size_t i = 0; i < c->nsenders; i++) {
+		const struct sender_config *s = &c->senders[i];
+
+		if (!check_sender(s))
+			return false;
+		for (size_t k = 0; k < i; k++)
+			if (strcmp(s->transport, c->senders[k].transport) == 0)
+				return config_failed(NULL,
+				    "sender \"%s\" and sender \"%s\" have the same transport "
+				    "%s: change one",
+				    c->senders[k].name, s->name, s->transport);
+	}
+	return true;
+}
+
 bool config_fits(struct config *c)
 {
 	return fit_time(c, "lua", "hook_ms", &c->lua.hook_ms) &&
 	       fit_time(c, "rbl", "timeout_ms", &c->rbl.timeout_ms) && check_needed(c) &&
-	       check_services(c) && check_scripts(c);
+	       check_services(c) && check_scripts(c) && check_senders(c);
 }

@@ -38,6 +38,9 @@ static const struct setting_word compat_words[] = {
 
 static const struct setting_word digest_words[] = {{"sha1", 20}, {"sha256", 32}, {NULL, 0}};
 
+static const struct setting_word tls_words[] = {{"none", SENDER_TLS_NONE}, {"may", SENDER_TLS_MAY},
+    {"encrypt", SENDER_TLS_ENCRYPT}, {"wrapped", SENDER_TLS_WRAPPED}, {NULL, 0}};
+
 static const struct setting_word action_words[] = {{"header", RBL_ACTION_HEADER},
     {"reject", RBL_ACTION_REJECT}, {"discard", RBL_ACTION_DISCARD},
     {"redirect", RBL_ACTION_REDIRECT}, {NULL, 0}};
@@ -235,6 +238,41 @@ static const char *check_transport(const char *s)
 	return "the name of a service of master.cf such as \"smtp\" is wanted";
 }
 
+static const char *check_optional_transport(const char *s)
+{
+	return s[0] == '\0' ? NULL : check_transport(s);
+}
+
+static const char *check_optional_host(const char *s)
+{
+	return s[0] == '\0' || is_host(s) ? NULL : "a host name is wanted, or \"\"";
+}
+
+/* [host], [host]:port, [address]:port; without brackets Postfix looks for MX records. */
+static const char *check_relay(const char *s)
+{
+	static const char wanted[] =
+	    "[host], [host]:port or [IP address]:port is wanted, or \"\" "
+	    "for none; without the brackets the host's MX records are used";
+	bool bracket = s[0] == '[';
+	const char *end = strchrnul(s, bracket ? ']' : ':'),
+		   *port = end + (bracket && *end != '\0');
+	char host[LIMIT_DNS_NAME_BYTES + 1];
+	struct ip_address ip;
+	size_t n = (size_t)(end - s) - bracket;
+
+	if (s[0] == '\0')
+		return NULL;
+	if (n >= sizeof host || (bracket && *end == '\0'))
+		return wanted;
+	memcpy(host, s + bracket, n);
+	host[n] = '\0';
+	if (!is_host(host) && !(bracket && ip_address_parse(&ip, host)))
+		return wanted;
+	return *port == '\0' || (*port == ':' && is_port(port + 1, strlen(port + 1))) ? NULL
+										      : wanted;
+}
+
 static const char *check_filled(const char *s)
 {
 	return s[0] != '\0' ? NULL : "something is wanted between the quotes";
@@ -282,6 +320,7 @@ const char *config_check_title(const char *s)
 #define AT(field) .offset = offsetof(struct config, field)
 #define OF(field) .offset = offsetof(struct service_config, field)
 #define OF_SCRIPT(field) .offset = offsetof(struct script_config, field)
+#define OF_SENDER(field) .offset = offsetof(struct sender_config, field)
 #define RANGE(from, to) .least = (from), .most = (to)
 
 #define MTA_WAITS "an MTA gives up on a filter after 30 seconds"
@@ -431,6 +470,26 @@ const struct setting config_settings[] = {
     {CONFIG_SCRIPT, "memory_kb", SETTING_SIZE, OF_SCRIPT(memory_bytes), .preset = "0",
 	RANGE(0, 4194304), .scale = 1024, .reason = "0 means lua.memory_kb"},
 
+    {CONFIG_SENDER, "relay", SETTING_TEXT, OF_SENDER(relay), .preset = "", .check = check_relay},
+    {CONFIG_SENDER, "transport", SETTING_TEXT, OF_SENDER(transport), .preset = "",
+	.check = check_optional_transport},
+    {CONFIG_SENDER, "helo_name", SETTING_TEXT, OF_SENDER(helo_name), .preset = "",
+	.check = check_optional_host},
+    {CONFIG_SENDER, "tls", SETTING_WORD, OF_SENDER(tls), .preset = "may", .words = tls_words},
+    {CONFIG_SENDER, "verify_certificate", SETTING_BOOL, OF_SENDER(verify_certificate),
+	.preset = "false"},
+    {CONFIG_SENDER, "domains", SETTING_LIST, OF_SENDER(domains), .preset = "{}",
+	.check = check_domains},
+    {CONFIG_SENDER, "max_messages_per_connection", SETTING_INT,
+	OF_SENDER(max_messages_per_connection), .preset = "0", RANGE(0, 100000),
+	.reason = zero_or_more},
+    {CONFIG_SENDER, "max_recipients_per_connection", SETTING_INT,
+	OF_SENDER(max_recipients_per_connection), .preset = "0", RANGE(0, 100000),
+	.reason = zero_or_more},
+    {CONFIG_SENDER, "max_recipients_per_message", SETTING_INT,
+	OF_SENDER(max_recipients_per_message), .preset = "0", RANGE(0, 100000),
+	.reason = zero_or_more},
+
     {"rbl", "zones", SETTING_LIST, AT(rbl.zones), .preset = "{}", .check = check_zone},
     {"rbl", "whitelist", SETTING_LIST, AT(rbl.whitelist), .preset = "{}", .check = check_filled},
     {"rbl", "check_all", SETTING_BOOL, AT(rbl.check_all), .preset = "false"},
@@ -502,8 +561,8 @@ const struct setting config_settings[] = {
 const size_t config_nsettings = sizeof config_settings / sizeof *config_settings;
 
 const char *const config_sections[] = {"log", "lua", "milter", "policy", "socketmap", "maillog",
-    "outbound", "agent", CONFIG_SERVICE, CONFIG_SCRIPT, "rbl", "dns", "users", "http", "errors",
-    "batv", "srs", "signature", "password", NULL};
+    "outbound", "agent", CONFIG_SERVICE, CONFIG_SCRIPT, CONFIG_SENDER, "rbl", "dns", "users",
+    "http", "errors", "batv", "srs", "signature", "password", NULL};
 
 #define TITLED(section, title, elements, n)                                                    \
 	{                                                                                      \
@@ -514,6 +573,7 @@ const char *const config_sections[] = {"log", "lua", "milter", "policy", "socket
 const struct titled_section config_titled[] = {
     TITLED(CONFIG_SERVICE, CONFIG_FIRST_SERVICE, services, nservices),
     TITLED(CONFIG_SCRIPT, "smtpsvr", script_sections, nscripts),
+    TITLED(CONFIG_SENDER, "main", senders, nsenders),
     {NULL},
 };
 

@@ -15,6 +15,7 @@ static const struct mail_stage *const stages[] = {
     &mail_redirect,
     &mail_delivery,
     &mail_signature,
+    &mail_relay,
     &mail_return_path,
     &mail_checkfile,
     &mail_facts,
@@ -93,6 +94,28 @@ void mail_recipients(const struct mail *m, struct strlist *out)
 bool mail_is_remote(const struct mail *m, const char *recipient)
 {
 	return strlist_has_nocase(m->remote, recipient);
+}
+
+static bool same_domain(const char *a, const char *b)
+{
+	const char *at_a = strrchr(a, '@'), *at_b = strrchr(b, '@');
+
+	return at_a == NULL || (at_b != NULL && strcasecmp(at_a, at_b) == 0);
+}
+
+bool mail_goes_out(const struct mail *m, const char *recipient)
+{
+	const char *at = strrchr(recipient, '@');
+
+	if (strlist_has_nocase(m->recipients, recipient))
+		return mail_is_remote(m, recipient);
+	if (at == NULL || strlist_has_nocase(&m->config->local_domains, at + 1))
+		return false;
+	for (size_t i = 0; i < m->recipients->n; i++)
+		if (!mail_is_remote(m, m->recipients->v[i]) &&
+		    same_domain(recipient, m->recipients->v[i]))
+			return false;
+	return true;
 }
 
 void mail_script_failed(struct mail *m)

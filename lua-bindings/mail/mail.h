@@ -35,6 +35,10 @@ struct mail {
 	const char *auth_user;		  /* "" = not authenticated */
 	struct verdict *verdict;
 
+	const struct sender_config
+	    *relay;	 /* mail_relay.c: it goes through this one; NULL: direct */
+	bool relay_batv; /* then: UseBATV */
+
 	struct mime *mime; /* mail.c only */
 	bool mime_tried;
 };
@@ -61,12 +65,16 @@ const char *mail_sender(const struct mail *);
 /* The recipients as they stand after the changes so far; added to out. */
 void mail_recipients(const struct mail *, struct strlist *out);
 bool mail_is_remote(const struct mail *, const char *recipient); /* ASCII case ignored */
+/* The same for those that scripts have added, of which the MTA has said nothing: they are local
+ * when their domain is one of local_domains or that of another local one. */
+bool mail_goes_out(const struct mail *, const char *recipient);
 /* lua.on_error for a stage whose script failed: refuses with 451 or 554, or does nothing. */
 void mail_script_failed(struct mail *);
 
 extern const struct mail_stage mail_checkfile;
 extern const struct mail_stage mail_errors;
 extern const struct mail_stage mail_facts;
+extern const struct mail_stage mail_relay;
 extern const struct mail_stage mail_return_path;
 extern const struct mail_stage mail_signature;
 extern const struct mail_stage mail_redirect;

@@ -100,7 +100,7 @@ static void apply(struct mail *m)
 {
 	struct queue_record r = {0};
 
-	if (m->id->queue[0] == '\0')
+	if (m->id->queue[0] == '\0' || m->relay != NULL) /* relayout.lua was asked instead */
 		return;
 	describe(m, &r);
 	if (r.recipients.n > 0)

@@ -2,9 +2,10 @@
  *
  * Computed first: a sender of ours is signed (batv.*), or one of somebody else is rewritten
  * (srs.*); mxout.lua's ServerDetails() may say otherwise with useBATV and returnAddressModifier.
- * ModifyReturnPath() has the last word. The null sender of bounces is never touched, nor is that of
- * mail that stays here, except for srs.rewrite = always. Sources: VPOP3's wiki, direct MX sending;
- * readings of its gaps are marked [R] in doc/return-path.md. */
+ * ModifyReturnPath() has the last word. A message that a relay takes is not mxout.lua's: UseBATV of
+ * relayout.lua counts, and no hook of mxout.lua. The null sender of bounces is never touched, nor
+ * is that of mail that stays here, except for srs.rewrite = always. Sources: VPOP3's wiki, direct
+ * MX sending; readings of its gaps are marked [R] in doc/return-path.md. */
 #include "common/list.h"
 #include "common/return_path.h"
 #include "lua-bindings/mail/mail.h"
@@ -35,32 +36,6 @@ static bool needs(const struct script_set *set, struct smtpsvr_needs *n)
 	if (hooks) /* they are counted, not kept */
 		n->headers = n->body = true;
 	return wanted;
-}
-
-/* ---- who gets it ---- */
-
-static bool same_domain(const char *a, const char *b)
-{
-	const char *at_a = strrchr(a, '@'), *at_b = strrchr(b, '@');
-
-	return at_a == NULL || (at_b != NULL && strcasecmp(at_a, at_b) == 0);
-}
-
-/* Of a recipient that a script has added the MTA has said nothing: it is local when its domain is
- * one of local_domains or that of another local one. */
-static bool is_remote(const struct mail *m, const char *recipient)
-{
-	const char *at = strrchr(recipient, '@');
-
-	if (strlist_has_nocase(m->recipients, recipient))
-		return mail_is_remote(m, recipient);
-	if (at == NULL || strlist_has_nocase(&m->config->local_domains, at + 1))
-		return false;
-	for (size_t i = 0; i < m->recipients->n; i++)
-		if (!mail_is_remote(m, m->recipients->v[i]) &&
-		    same_domain(recipient, m->recipients->v[i]))
-			return false;
-	return true;
 }
 
 /* ---- what is computed ---- */
@@ -98,9 +73,10 @@ static void put_tag(struct mail *m, bool remote, bool use_batv, char **address)
 /* False: a script failed and lua.on_error wants the message refused. */
 static bool compute(struct mail *m, struct mxout_sender *mxout, char **address)
 {
-	struct mxout_details d = {.use_batv = m->config->batv.sign};
+	struct mxout_details d = {
+	    .use_batv = m->relay != NULL ? m->relay_batv : m->config->batv.sign};
 	bool remote = mxout->remote.n > 0;
-	bool fine = !remote || mxout_sender_details(mxout, &d);
+	bool fine = !remote || m->relay != NULL || mxout_sender_details(mxout, &d);
 
 	if (fine && d.modify && d.default_address != NULL && d.default_address[0] != '\0')
 		replace(address, xstrdup(d.default_address));
@@ -133,7 +109,7 @@ static void decide(struct mail *m, struct mxout_sender *mxout)
 	char *address = xstrdup(mail_sender(m));
 	bool fine = compute(m, mxout, &address);
 
-	if (fine && mxout->remote.n > 0)
+	if (fine && mxout->remote.n > 0 && m->relay == NULL)
 		fine = mxout_sender_modify(mxout, &address);
 	if (fine)
 		change(m, address);
@@ -150,7 +126,7 @@ static void apply(struct mail *m)
 		return;
 	mail_recipients(m, &mxout.all);
 	for (size_t i = 0; i < mxout.all.n; i++)
-		if (is_remote(m, mxout.all.v[i]))
+		if (mail_goes_out(m, mxout.all.v[i]))
 			strlist_add(&mxout.remote, mxout.all.v[i]);
 	if (mxout.remote.n > 0 || m->config->srs.rewrite == SRS_REWRITE_ALWAYS)
 		decide(m, &mxout);

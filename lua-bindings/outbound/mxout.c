@@ -6,6 +6,7 @@
 #include "lua-bindings/convert.h"
 #include "lua-bindings/fields.h"
 #include "lua-bindings/instance.h"
+#include "lua-bindings/outbound/relayout_globals.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -57,13 +58,20 @@ bool mxout_must_fail(const struct script_set *set)
 static void l_globals(lua_State *L, void *arg)
 {
 	const struct call *c = arg;
-	bool relay = c->instance.script == SCRIPT_RELAYOUT;
+	const struct mxout_connection *to = c->connection;
 
+	if (to->relay != NULL) {
+		const struct relayout_properties p =
+		    relayout_configured(script_set_config(c->instance.set), to->relay);
+
+		l_relayout_globals(L, to->relay, &p, to->server);
+		return;
+	}
 	l_push_env(L);
-	lua_pushinteger(L, c->connection->id);
-	lua_setfield(L, -2, relay ? "senderid" : "ConnectionId");
-	lua_pushstring(L, c->connection->name != NULL ? c->connection->name : "");
-	lua_setfield(L, -2, relay ? "sendername" : "ConnectionName");
+	lua_pushinteger(L, to->id);
+	lua_setfield(L, -2, "ConnectionId");
+	lua_pushstring(L, to->name != NULL ? to->name : "");
+	lua_setfield(L, -2, "ConnectionName");
 	lua_pop(L, 1);
 }
 
@@ -192,17 +200,24 @@ static void l_reply_results(lua_State *L, int first, int n, struct instance *in,
 
 /* ---- the calls ---- */
 
+/* before: a hook that is called first, or NULL. */
 static enum mxout_answer run(struct script_set *set, enum script_id script, struct call *c,
-    const struct instance_call *call, const struct log_id *id, int64_t deadline_ms)
+    const char *before, const struct instance_call *call, const struct log_id *id,
+    int64_t deadline_ms)
 {
+	const struct instance_call first = {.hook = before};
 	enum instance_end end;
 
-	c->instance.script = script;
-	if (!script_set_has_hook(set, script, call->hook))
+	if (before != NULL && !script_set_has_hook(set, script, before))
+		before = NULL;
+	if (before == NULL && !script_set_has_hook(set, script, call->hook))
 		return MXOUT_NO_OPINION;
 	end = instance_open(&c->instance, set, script, id, deadline_ms, l_globals, c);
 	if (end == INSTANCE_DONE) {
-		end = instance_call(&c->instance, call);
+		if (before != NULL)
+			end = instance_call(&c->instance, &first);
+		if (end != INSTANCE_FAILED)
+			end = instance_call(&c->instance, call);
 		instance_close(&c->instance);
 	}
 	return end == INSTANCE_DONE	? MXOUT_DECIDED
@@ -220,20 +235,21 @@ enum mxout_answer mxout_server_details(struct script_set *set,
 
 	server_actions_clear(out);
 	out->tryESMTP = out->tryTLS = out->allowDSN = true;
-	answer = run(set, SCRIPT_MXOUT, &c, &call, id, deadline_ms);
+	answer = run(set, SCRIPT_MXOUT, &c, NULL, &call, id, deadline_ms);
 	if (answer != MXOUT_DECIDED)
 		server_actions_clear(out);
 	return answer;
 }
 
 enum mxout_answer mxout_return_code(struct script_set *set,
-    const struct mxout_connection *connection, const char *command, const char *reply,
+    const struct mxout_connection *connection, const char *command, const char *reply, bool banner,
     const struct log_id *id, int64_t deadline_ms, char **out)
 {
+	bool relay = connection->relay != NULL, connected = relay && banner && reply[0] == '2';
 	struct call c = {.connection = connection, .command = command, .reply = reply};
 	const struct instance_call call = {"ReturnCodeHandler", l_reply_args, l_reply_results, &c};
-	enum mxout_answer answer = run(
-	    set, connection->id == 0 ? SCRIPT_MXOUT : SCRIPT_RELAYOUT, &c, &call, id, deadline_ms);
+	enum mxout_answer answer = run(set, relay ? SCRIPT_RELAYOUT : SCRIPT_MXOUT, &c,
+	    connected ? "ServerConnected" : NULL, &call, id, deadline_ms);
 
 	*out = c.text;
 	if (answer == MXOUT_DECIDED && c.text == NULL)

@@ -1,0 +1,24 @@
+-- relayout.lua - which relay takes a message. Needs sections "sender" in mailhooks.conf (the first
+-- is number 0) and the lines for Postfix that "mailhooks setup" writes.
+
+local large = 5 * 1024 * 1024   -- bytes
+local bulk, normal = 0, 1       -- senders: for what is large or a mailing, and for the rest
+
+-- Read by "mailhooks setup": run it again after a change.
+function Start()
+    if senderid == bulk then
+        MaxRecipientsPerMessage = 50
+    end
+end
+
+function CheckFile(filename, actions, size, created, sender, recipients, headers, lines)
+    local wanted = normal
+    if size > large or (headers["Precedence"] or ""):lower() == "bulk" then
+        wanted = bulk
+    end
+    if senderid ~= wanted then
+        actions.SkipSend = true
+        actions.Reason = "sender " .. wanted .. " is for this message"
+    end
+    return actions
+end
