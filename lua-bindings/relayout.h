@@ -8,7 +8,6 @@
 
 #include "common/list.h"
 #include "common/log.h"
-#include "common/message.h"
 #include "lua-bindings/script_set.h"
 
 #include <stdbool.h>
@@ -22,10 +21,10 @@
 struct relayout_message {     /* borrowed */
 	const char *filename; /* the queue id */
 	int64_t size;
-	time_t created; /* when it came into the queue */
-	const char *return_path;
+	time_t created;		 /* when it came into the queue */
+	const char *return_path; /* "" = null sender */
 	const struct strlist *recipients;
-	const struct message *message; /* its header */
+	const struct strlist *header_lines; /* "Name: value", folds as they are in the message */
 };
 
 struct relayout_properties { /* VPOP3's global variables; 0: no limit of ours */
@@ -61,6 +60,18 @@ char *relayout_host(const struct sender_config *);
 enum relayout_answer relayout_check_file(struct script_set *, const struct sender_config *,
     const struct relayout_message *, const struct log_id *, int64_t deadline_ms,
     struct relayout_decision *);
+/* Asks the senders in the order of the configuration until one takes the message. */
+struct relayout_choice {
+	const struct sender_config *first; /* that was asked; NULL: none is for these recipients */
+	const struct sender_config
+	    *taker; /* NULL: all that were asked skip, or the script failed */
+	struct relayout_properties properties; /* of the taker, else of the first */
+	char *reason; /* the first one given for a skip, malloc'ed; NULL: none */
+	bool failed;  /* see RELAYOUT_FAILED */
+};
+void relayout_choose(struct script_set *, const struct relayout_message *, const struct log_id *,
+    int64_t deadline_ms, struct relayout_choice *);
+void relayout_choice_clear(struct relayout_choice *);
 /* What the sender's connections are to be like: as configured, and as the script changes it at its
  * top level and in Start(). False: it failed, and *out is as configured. */
 bool relayout_start(struct script_set *, const struct sender_config *, const struct log_id *,

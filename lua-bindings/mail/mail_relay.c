@@ -61,67 +61,46 @@ static void send_through(
 	m->relay_batv = p->UseBATV;
 }
 
-static void hold(struct mail *m, const struct sender_config *first,
-    const struct relayout_properties *p, const char *reason)
+/* Postfix has no later moment to choose: whoever releases it sends it through the first. */
+static void hold(struct mail *m, const struct relayout_choice *choice)
 {
-	send_through(m, first, p);
-	verdict_quarantine(
-	    m->verdict, reason != NULL ? reason : "relayout.lua: every sender skips the message");
+	send_through(m, choice->first, &choice->properties);
+	verdict_quarantine(m->verdict, choice->reason != NULL
+					   ? choice->reason
+					   : "relayout.lua: every sender skips the message");
 	log_info(m->id, "held: every sender skips the message");
-}
-
-/* Keeps the first reason that a sender gives. */
-static void note_skip(
-    struct mail *m, const struct sender_config *s, struct relayout_decision *d, char **reason)
-{
-	bool given = d->Reason != NULL && d->Reason[0] != '\0';
-
-	log_info(m->id, "sender %d (%.64s) skips the message%s%.200s", s->id, s->name,
-	    given ? ": " : "", given ? d->Reason : "");
-	if (*reason == NULL && given) {
-		*reason = d->Reason;
-		d->Reason = NULL;
-	}
 }
 
 static void choose(struct mail *m, const struct strlist *recipients)
 {
+	struct strlist lines = STRLIST_INIT;
 	const struct relayout_message message = {.filename = m->id->queue,
 	    .size = (int64_t)message_size(m->message),
 	    .created = time(NULL),
 	    .return_path = mail_sender(m),
 	    .recipients = recipients,
-	    .message = m->message};
-	enum relayout_answer answer = RELAYOUT_SKIPS;
-	const struct sender_config *first = NULL;
-	struct relayout_properties of_first = {0};
-	char *reason = NULL;
+	    .header_lines = &lines};
+	struct relayout_choice choice;
 
-	for (size_t i = 0; i < m->config->nsenders && answer == RELAYOUT_SKIPS; i++) {
-		const struct sender_config *s = &m->config->senders[i];
-		struct relayout_decision d;
+	for (size_t i = 0; i < message_header_count(m->message); i++) {
+		const struct header_field *f = message_header_field(m->message, i);
+		char *line = xasprintf("%s:%s", f->name, f->value);
 
-		if (!relayout_is_for(s, recipients))
-			continue;
-		answer = relayout_check_file(m->set, s, &message, m->id, m->deadline_ms, &d);
-		if (first == NULL) {
-			first = s;
-			of_first = d.properties;
-		}
-		if (answer == RELAYOUT_TAKES) {
-			log_info(m->id, "sender %d (%.64s) takes the message: %.300s", s->id,
-			    s->name, s->relay);
-			send_through(m, s, &d.properties);
-		} else if (answer == RELAYOUT_SKIPS) {
-			note_skip(m, s, &d, &reason);
-		}
-		relayout_decision_clear(&d);
+		strlist_add(&lines, line);
+		free(line);
 	}
-	if (answer == RELAYOUT_FAILED)
+	relayout_choose(m->set, &message, m->id, m->deadline_ms, &choice);
+	if (choice.failed) {
 		mail_script_failed(m);
-	else if (first != NULL && answer == RELAYOUT_SKIPS)
-		hold(m, first, &of_first, reason);
-	free(reason);
+	} else if (choice.taker != NULL) {
+		log_info(m->id, "sender %d (%.64s) takes the message: %.300s", choice.taker->id,
+		    choice.taker->name, choice.taker->relay);
+		send_through(m, choice.taker, &choice.properties);
+	} else if (choice.first != NULL) {
+		hold(m, &choice);
+	}
+	relayout_choice_clear(&choice);
+	strlist_clear(&lines);
 }
 
 static void apply(struct mail *m)

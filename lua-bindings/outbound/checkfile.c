@@ -4,6 +4,7 @@
 #include "lua-bindings/convert.h"
 #include "lua-bindings/fields.h"
 #include "lua-bindings/instance.h"
+#include "lua-bindings/outbound/header_data.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -77,34 +78,6 @@ static void l_push_time(lua_State *L, int64_t ms)
 	if (ms > 0 && localtime_r(&seconds, &tm) != NULL)
 		strftime(text, sizeof text, "%Y%m%d%H%M%S", &tm);
 	lua_pushstring(L, text);
-}
-
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-/* Name to value; of repeated fields the last. The case of names does not matter. */
-static void l_push_header_data(lua_State *L, const struct strlist *lines)
-{
-	lua_createtable(L, 0, (int)lines->n);
-	l_ignore_key_case(L, -1);
-	for (size_t i = 0; i < lines->n; i++) {
-		const char *line = lines->v[i], *colon = strchr(line, ':'), *value;
-		size_t name, n;
-
-		if (colon == NULL)
-			continue;
-		for (name = (size_t)(colon - line); name > 0 && is_blank(line[name - 1]); name--)
-			;
-		for (value = colon + 1; is_blank(*value); value++)
-			;
-		for (n = strlen(value); n > 0 && is_blank(value[n - 1]); n--)
-			;
-		lua_pushlstring(L, line, name);
-		lua_pushlstring(L, value, n);
-		lua_settable(L, -3);
-	}
 }
 
 static int l_args(lua_State *L, void *arg)

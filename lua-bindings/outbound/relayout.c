@@ -5,7 +5,7 @@
 #include "lua-bindings/convert.h"
 #include "lua-bindings/fields.h"
 #include "lua-bindings/instance.h"
-#include "lua-bindings/mail/mail_users.h"
+#include "lua-bindings/outbound/header_data.h"
 #include "lua-bindings/outbound/relayout_globals.h"
 
 #include <stddef.h>
@@ -227,8 +227,8 @@ static int l_check_args(lua_State *L, void *arg)
 	lua_pushstring(L, created);
 	lua_pushstring(L, m->return_path);
 	l_push_list(L, m->recipients);
-	l_push_header_table(L, m->message);
-	l_push_header_lines(L, m->message);
+	l_push_header_data(L, m->header_lines);
+	l_push_list(L, m->header_lines);
 	return 8;
 }
 
@@ -274,4 +274,53 @@ enum relayout_answer relayout_check_file(struct script_set *set, const struct se
 		return instance_must_fail(set) ? RELAYOUT_FAILED : RELAYOUT_TAKES;
 	}
 	return out->SkipSend ? RELAYOUT_SKIPS : RELAYOUT_TAKES;
+}
+
+/* ---- the choice ---- */
+
+/* Keeps the first reason that a sender gives. */
+static void note_skip(const struct sender_config *s, struct relayout_decision *d,
+    const struct log_id *id, struct relayout_choice *out)
+{
+	bool given = d->Reason != NULL && d->Reason[0] != '\0';
+
+	log_info(id, "sender %d (%.64s) skips the message%s%.200s", s->id, s->name,
+	    given ? ": " : "", given ? d->Reason : "");
+	if (out->reason == NULL && given) {
+		out->reason = d->Reason;
+		d->Reason = NULL;
+	}
+}
+
+void relayout_choose(struct script_set *set, const struct relayout_message *message,
+    const struct log_id *id, int64_t deadline_ms, struct relayout_choice *out)
+{
+	const struct config *c = script_set_config(set);
+	enum relayout_answer answer = RELAYOUT_SKIPS;
+
+	*out = (struct relayout_choice){0};
+	for (size_t i = 0; i < c->nsenders && answer == RELAYOUT_SKIPS; i++) {
+		const struct sender_config *s = &c->senders[i];
+		struct relayout_decision d;
+
+		if (!relayout_is_for(s, message->recipients))
+			continue;
+		answer = relayout_check_file(set, s, message, id, deadline_ms, &d);
+		if (answer == RELAYOUT_SKIPS)
+			note_skip(s, &d, id, out);
+		if (answer == RELAYOUT_TAKES || out->first == NULL)
+			out->properties = d.properties;
+		if (answer == RELAYOUT_TAKES)
+			out->taker = s;
+		if (out->first == NULL)
+			out->first = s;
+		relayout_decision_clear(&d);
+	}
+	out->failed = answer == RELAYOUT_FAILED;
+}
+
+void relayout_choice_clear(struct relayout_choice *choice)
+{
+	free(choice->reason);
+	*choice = (struct relayout_choice){0};
 }

@@ -71,7 +71,7 @@ def test_large_messages_through_one_sender(site):
 
 
 def test_a_forged_field_means_nothing(site):
-    """What came with the message names no sender, and is gone (R9)."""
+    """What came with the message names no sender, and is gone."""
     site.run(CHOOSE)
     assert site.send(f"{FIELD}: 0\nx-mailhooks-sender : 0\n{SMALL}{FIELD}: 0\n").ok
     delivery = site.arrived("other")
@@ -133,6 +133,24 @@ def test_local_recipients_keep_a_message_here(site):
     site.postfix.wait_delivery(recipient=local)
     assert site.milter.out() == ""
     assert "no sender is asked: 1 of 2 recipients are local" in site.milter.log()
+
+
+def test_header_data(site):
+    """Names in any case, values without folds, of repeated fields the last."""
+    site.run("""function CheckFile(name, actions, size, created, from, to, headers, lines)
+        print(headers["x-one"], headers["X-ONE"], headers["Subject"], headers["none"], #lines)
+    end""")
+    assert site.send("x-One: first\nSubject: a long\n one\nX-one: second\nno-colon\n\nhello\n").ok
+    site.arrived("big")
+    assert site.milter.out().startswith("second\tsecond\ta long one\tnil\t")
+
+
+def test_many_fields_of_a_stranger(site):
+    """Their number is the sender's choice; the table costs what its lines cost."""
+    site.run("function CheckFile(...) print(#select(8, ...)) end")
+    assert site.send("".join(f"X-F{n}: v\n" for n in range(9000)) + SMALL).ok
+    site.arrived("big")
+    assert int(site.milter.out()) >= 9003
 
 
 def test_without_a_script(site):

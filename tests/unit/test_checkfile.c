@@ -98,7 +98,7 @@ static void test_arguments(void **state)
 	assert_int_equal(ask(0, &a), MXOUT_DECIDED);
 	assert_string_equal(a.Reason,
 	    "10|4WxyzABCD1|5000000000|20231114221320|0|<>|ann@one.test|bob@two.test "
-	    "eve@three.test|hi|two\r\n folded|3|subject:hi|false|false|false|50|<>|0");
+	    "eve@three.test|hi|two folded|3|subject:hi|false|false|false|50|<>|0");
 	assert_int_equal(ask(1700000060000, &a), MXOUT_DECIDED);
 	assert_non_null(strstr(a.Reason, "|3|<20231114221420>|"));
 	assert_false(a.SkipSend || a.ForceLastTry || a.ForceRetry);
