@@ -3,6 +3,7 @@
 
 #include "common/list.h"
 #include "policy/ehlo_in.h"
+#include "policy/map_access.h"
 #include "policy/map_header.h"
 #include "policy/map_mx.h"
 #include "policy/map_reply.h"
@@ -22,6 +23,7 @@ static const struct map {
 	/* When time is up; waits for nothing. NULL: not found. */
 	struct map_answer (*late)(const struct map_query *, int number);
 } maps[] = {
+    {"access", .answer = map_access_answer, .late = map_access_late},
     {"ehlo_in", .answer = ehlo_in_answer},
     {"ehlo_out", .answer = map_ehlo_out_answer},
     {"generic", .answer = map_generic_answer},
