@@ -140,9 +140,16 @@ struct config {
 		int route_seconds;     /* how long a route may be reused; GetCheckCache */
 	} outbound;
 
-	struct {		    /* CheckFile() of mxout.lua */
-		enum agent_mta mta; /* whose queue holds messages */
-		char *directory;    /* what is known of them: queue_record.h */
+	struct {			 /* CheckFile() of mxout.lua */
+		enum agent_mta mta;	 /* whose queue holds messages */
+		char *directory;	 /* what is known of them: queue_record.h */
+		int interval_seconds;	 /* between two passes of the agent */
+		int most_hold_minutes;	 /* an older hold is released */
+		bool smallest_first;	 /* base order of release; else the oldest first */
+		char *socket;		 /* of mailhooks-queue */
+		char *commands;		 /* directory of postsuper and postqueue */
+		char *config_directory;	 /* of Postfix, "" = its default */
+		int commands_per_second; /* that mailhooks-queue runs at most */
 	} agent;
 
 	struct service_config *services;

@@ -34,9 +34,9 @@ static const struct {
     {"arrival", VALUE_NUMBER, offsetof(struct queue_record, arrival_ms)},
     {"priority", VALUE_NUMBER, offsetof(struct queue_record, priority)},
     {"held", VALUE_NUMBER, offsetof(struct queue_record, held_ms)},
-    {"asked", VALUE_NUMBER, offsetof(struct queue_record, asked_ms)},
     {"retries", VALUE_NUMBER, offsetof(struct queue_record, retries)},
     {"last_try", VALUE_NUMBER, offsetof(struct queue_record, last_try_ms)},
+    {"last_chance", VALUE_NUMBER, offsetof(struct queue_record, last_chance)},
     {"recipient", VALUE_LIST, offsetof(struct queue_record, recipients)},
     {"header", VALUE_LIST, offsetof(struct queue_record, header_lines)},
 };

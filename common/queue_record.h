@@ -18,9 +18,9 @@ struct queue_record { /* zero it before use; owns its strings */
 	int64_t size, noted_ms; /* noted: when the milter saw the end of the message */
 	int64_t arrival_ms;	/* as the MTA's queue says it; 0 = not seen there yet */
 	int64_t priority;
-	int64_t held_ms;  /* since when we hold it; 0 = we do not */
-	int64_t asked_ms; /* when CheckFile() was asked last */
-	int64_t retries, last_try_ms;
+	int64_t held_ms;	      /* since when we hold it; 0 = we do not */
+	int64_t retries, last_try_ms; /* of the last try that CheckFile() was asked after */
+	int64_t last_chance;	      /* 1: returned to its sender when the next try fails */
 	struct strlist recipients, header_lines;
 };
 

@@ -12,6 +12,7 @@
 #include "lua-bindings/luaout.h"
 #include "common/store/holds.h"
 #include "lua-bindings/script_set.h"
+#include "policy/agent.h"
 #include "policy/answers.h"
 #include "policy/delivery.h"
 #include "policy/dispatch.h"
@@ -41,6 +42,7 @@ static struct dispatch *workers;
 static struct scripts *scripts;
 static struct server *server;
 static struct follower *follower;
+static struct agent *agent;
 
 /* ---- signals ---- */
 
@@ -156,6 +158,7 @@ static int start(struct listening_sockets *sockets, struct config *cfg)
 		log_error(NULL, "%s", error);
 		return EX_OSERR;
 	}
+	agent = agent_start(cfg); /* it listens to the follower */
 	follower = follower_start(cfg);
 	scripts = scripts_new(base, arguments.config_path, &arguments.overrides, on_reloaded);
 	return scripts != NULL && watch_signals() ? 0 : EX_OSERR;
@@ -164,6 +167,7 @@ static int start(struct listening_sockets *sockets, struct config *cfg)
 static void end(struct listening_sockets *sockets)
 {
 	follower_stop(follower);
+	agent_stop(agent);
 	scripts_free(scripts);
 	server_free(server);
 	dispatch_free(workers);

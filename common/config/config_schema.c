@@ -446,6 +446,18 @@ const struct setting config_settings[] = {
 
     {"agent", "mta", SETTING_WORD, AT(agent.mta), .preset = "none", .words = agent_words},
     {"agent", "directory", SETTING_PATH, AT(agent.directory), .preset = "/var/lib/mailhooks/queue"},
+    {"agent", "interval_seconds", SETTING_INT, AT(agent.interval_seconds), .preset = "60",
+	RANGE(1, 86400)},
+    {"agent", "most_hold_minutes", SETTING_INT, AT(agent.most_hold_minutes), .preset = "4320",
+	RANGE(1, 44640), .reason = "Postfix returns mail that has grown old at its next try"},
+    {"agent", "smallest_first", SETTING_BOOL, AT(agent.smallest_first), .preset = "false"},
+    {"agent", "socket", SETTING_PATH, AT(agent.socket),
+	.preset = "/run/mailhooks-queue/queue.sock"},
+    {"agent", "commands", SETTING_PATH, AT(agent.commands), .preset = "/usr/sbin"},
+    {"agent", "config_directory", SETTING_PATH, AT(agent.config_directory), .preset = "",
+	.optional = true},
+    {"agent", "commands_per_second", SETTING_INT, AT(agent.commands_per_second), .preset = "50",
+	RANGE(1, 1000)},
 
     {CONFIG_SERVICE, "id", SETTING_INT, OF(id), .preset = "0", RANGE(0, 65535),
 	.reason = "0 means its position"},

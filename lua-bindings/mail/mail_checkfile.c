@@ -60,7 +60,6 @@ static void hold(struct mail *m, struct queue_record *r)
 static void decide(struct mail *m, struct queue_record *r, const struct checkfile_actions *a)
 {
 	r->priority = a->Priority;
-	r->asked_ms = r->noted_ms;
 	xreplace(&r->reason, a->Reason != NULL ? a->Reason : "");
 	if (m->config->agent.mta == AGENT_NONE) {
 		if (a->SkipSend && script_set_first(m->set, "CheckFile without agent"))

@@ -39,9 +39,10 @@ static void fill(struct queue_record *r)
 	    .arrival_ms = 6,
 	    .priority = 7,
 	    .held_ms = 8,
-	    .asked_ms = 9,
+
 	    .retries = 10,
-	    .last_try_ms = 11};
+	    .last_try_ms = 11,
+	    .last_chance = 1};
 	xreplace(&r->sender, "ann@one.test");
 	xreplace(&r->reason, "end 0\n\nsize 1\n9\n");
 	strlist_add(&r->recipients, "bob@two.test");
@@ -67,9 +68,9 @@ static void test_kept(void **state)
 	assert_int_equal(back.arrival_ms, 6);
 	assert_int_equal(back.priority, 7);
 	assert_int_equal(back.held_ms, 8);
-	assert_int_equal(back.asked_ms, 9);
 	assert_int_equal(back.retries, 10);
 	assert_int_equal(back.last_try_ms, 11);
+	assert_int_equal(back.last_chance, 1);
 	assert_int_equal(back.recipients.n, 2);
 	assert_string_equal(back.recipients.v[1], "eve@two.test");
 	assert_int_equal(back.header_lines.n, 1);

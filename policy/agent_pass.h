@@ -1,0 +1,23 @@
+/* agent_pass.h - one sending run of the queue agent: look at Postfix's queue, ask CheckFile(), act.
+ *
+ * Asked about are the messages that we hold, and deferred ones that have been tried since they were
+ * asked about last. All of one pass share one instance of mxout.lua. A message is ours if the
+ * milter has left a record of it (queue_record.h) whose arrival time and sender match the queue;
+ * nothing else is ever touched, so holds of the administrator stay. What a crash interrupts the
+ * next pass sees in the queue and takes up again. One thread. */
+#pragma once
+
+#include "common/config.h"
+#include "common/list.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct agent_memory {		/* from one pass to the next; zero it before the first */
+	struct strlist missing; /* ids of records that were not in the queue */
+	bool away;		/* mailhooks-queue did not answer, which was logged */
+};
+
+/* stopped (may be NULL) is asked between two messages. */
+void agent_pass(const struct config *, struct agent_memory *, bool (*stopped)(void *), void *arg);
+void agent_memory_clear(struct agent_memory *);

@@ -1,0 +1,161 @@
+/* What mailhooks-queue runs: five commands, with a checked id or none, and nothing of the client's.
+ * The commands are shell scripts that tell how they were called. */
+#include "policy/queue_command.h"
+
+#include "common/clock.h"
+#include "common/list.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char directory[] = "/tmp/queue-command.XXXXXX";
+static struct config config;
+
+static void put(const char *name, const char *text)
+{
+	char *path = xasprintf("%s/%s", directory, name);
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+	assert_int_equal(chmod(path, 0755), 0);
+	free(path);
+}
+
+static int open_directory(void **state)
+{
+	char *text;
+
+	(void)state;
+	assert_non_null(mkdtemp(directory));
+	text = xasprintf("#!/bin/sh\necho \"$(basename $0) $*\" >>%s/calls\nenv | grep -c SECRET "
+			 ">>%s/calls\nexit 0\n",
+	    directory, directory);
+	setenv("SECRET", "1", 1);
+	put("postsuper", text);
+	free(text);
+	config.agent.commands = directory;
+	config.agent.config_directory = xstrdup("/etc/two words");
+	return 0;
+}
+
+static int close_directory(void **state)
+{
+	static const char *const files[] = {"postsuper", "postqueue", "calls"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+		char *path = xasprintf("%s/%s", directory, files[i]);
+
+		unlink(path);
+		free(path);
+	}
+	free(config.agent.config_directory);
+	return rmdir(directory);
+}
+
+static char said[100000];
+static size_t nsaid;
+
+static bool take(const char *bytes, size_t n, void *arg)
+{
+	(void)arg;
+	assert_true(nsaid + n < sizeof said);
+	memcpy(said + nsaid, bytes, n);
+	nsaid += n;
+	return true;
+}
+
+static bool stop(const char *bytes, size_t n, void *arg)
+{
+	(void)bytes, (void)n, (void)arg;
+	return false;
+}
+
+static void test_refused(void **state)
+{
+	static const struct {
+		const char *request;
+		size_t n;
+	} wrong[] = {{"", 0}, {"\0", 1}, {"d4WxyzABCD1", 11}, {"r4WxyzABCD1", 11}, {"H", 1},
+	    {"HALL", 4}, {"H-", 2}, {"H4WxyzABCD1\0x", 13}, {"H4WxyzABCD1 deferred", 20},
+	    {"H../../../etc", 13}, {"HAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", 40},
+	    {"l4WxyzABCD1", 11}, {"l\0", 2}};
+	char why[200];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+		if (queue_command_refused(wrong[i].request, wrong[i].n) == NULL)
+			fail_msg("taken: %s", wrong[i].request);
+		assert_false(queue_command_run(
+		    &config, wrong[i].request, wrong[i].n, take, NULL, why, sizeof why));
+	}
+	assert_null(queue_command_refused("H4WxyzABCD1", 11));
+	assert_null(queue_command_refused("l", 1));
+}
+
+static void test_arguments(void **state)
+{
+	static const char expected[] = "postsuper -c /etc/two words -H 4WxyzABCD1\n0\n"
+				       "postsuper -c /etc/two words -e 4WxyzABCD1\n0\n";
+	char why[200], text[500] = "", *path = xasprintf("%s/calls", directory);
+	FILE *f;
+
+	(void)state;
+	assert_true(queue_command_run(&config, "H4WxyzABCD1", 11, take, NULL, why, sizeof why));
+	assert_true(queue_command_run(&config, "e4WxyzABCD1", 11, NULL, NULL, why, sizeof why));
+	f = fopen(path, "r");
+	assert_non_null(f);
+	assert_true(fread(text, 1, sizeof text - 1, f) > 0);
+	fclose(f);
+	free(path);
+	/* grep -c of nothing prints 0: the environment is not passed on */
+	assert_string_equal(text, expected);
+}
+
+static void test_output_and_failures(void **state)
+{
+	int64_t begin;
+	char why[200];
+
+	(void)state;
+	put("postqueue", "#!/bin/sh\ni=0\nwhile [ $i -lt 3000 ]; do echo line $i; i=$((i+1)); "
+			 "done\n");
+	nsaid = 0;
+	assert_true(queue_command_run(&config, "l", 1, take, NULL, why, sizeof why));
+	assert_memory_equal(said, "line 0\nline 1\n", 14);
+	assert_memory_equal(said + nsaid - 10, "line 2999\n", 10);
+	begin = clock_ms();
+	put("postqueue", "#!/bin/sh\necho x\nexec sleep 25\n");
+	assert_false(queue_command_run(&config, "l", 1, stop, NULL, why, sizeof why));
+	assert_non_null(strstr(why, "ended by us"));
+	assert_true(clock_ms() - begin < 10000);
+	put("postqueue", "#!/bin/sh\nexit 69\n");
+	assert_false(queue_command_run(&config, "l", 1, take, NULL, why, sizeof why));
+	assert_non_null(strstr(why, "wait status"));
+	config.agent.commands = (char *)(uintptr_t) "/nonexistent";
+	assert_false(queue_command_run(&config, "l", 1, take, NULL, why, sizeof why));
+	assert_non_null(strstr(why, "No such file"));
+	config.agent.commands = directory;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_refused),
+	    cmocka_unit_test(test_arguments),
+	    cmocka_unit_test(test_output_and_failures),
+	};
+
+	return cmocka_run_group_tests(tests, open_directory, close_directory);
+}
