@@ -31,7 +31,7 @@ static void describe(const struct mail *m, struct queue_record *r)
 	r->noted_ms = (int64_t)time(NULL) * 1000;
 	mail_recipients(m, &all);
 	for (size_t i = 0; i < all.n; i++)
-		if (mail_is_remote(m, all.v[i]))
+		if (mail_goes_out(m, all.v[i]))
 			strlist_add(&r->recipients, all.v[i]);
 	strlist_clear(&all);
 	for (size_t i = 0; i < message_header_count(m->message); i++) {
@@ -66,8 +66,8 @@ static void decide(struct mail *m, struct queue_record *r, const struct checkfil
 			log_warn(m->id, "not held, although CheckFile said so: agent.mta is "
 					"\"none\", nobody would release it (logged once for each "
 					"loading of the scripts)");
-	} else if (a->SkipSend) {
-		hold(m, r);
+	} else if (a->SkipSend && m->verdict->quarantine == NULL) {
+		hold(m, r); /* a hold of another script is not for the agent to end */
 	} else if (!queue_record_save(m->config->agent.directory, m->id->queue, r)) {
 		log_warn(m->id, "CheckFile will not be asked again: %s: %s",
 		    m->config->agent.directory, strerror(errno));

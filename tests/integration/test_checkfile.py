@@ -86,3 +86,16 @@ def test_without_the_hook_there_are_no_records(mta, milter):
     send(mta, "go")
     mta.wait_delivery(recipient=BOB)
     assert not (milter.directory / "queue").exists()
+
+
+@pytest.mark.parametrize("mta", ["postfix"], indirect=True)
+def test_a_hold_of_another_script_is_not_ours(mta, milter):
+    """What smtprules_1.lua has put aside nobody releases because CheckFile() would."""
+    milter.start(None, *options(mta, milter), mxout=HOLD, smtprules_1="""
+        function First(data, size, position)
+            if position == 3 then return "HOLD put aside" end
+        end""")
+    send(mta, "wait")
+    assert [name for name, _ in mta.queue()] == ["hold"]
+    record = (milter.directory / "queue" / mta.queue()[0][1]).read_text()
+    assert "\nheld 1\n0\n" in record and "held by CheckFile" not in milter.log()
