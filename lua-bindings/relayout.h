@@ -49,8 +49,7 @@ void relayout_decision_clear(struct relayout_decision *);
 
 /* Has the sender a relay, and is it for all of these recipients? */
 bool relayout_is_for(const struct sender_config *, const struct strlist *recipients);
-/* The sender with this name, or with this id; NULL: there is none. */
-const struct sender_config *relayout_sender(const struct config *, const char *name);
+/* NULL: there is none. */
 const struct sender_config *relayout_sender_by_id(const struct config *, int id);
 
 /* The host of its relay, without brackets and port; malloc'ed. */

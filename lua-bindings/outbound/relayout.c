@@ -43,14 +43,6 @@ bool relayout_is_for(const struct sender_config *s, const struct strlist *recipi
 	return all;
 }
 
-const struct sender_config *relayout_sender(const struct config *c, const char *name)
-{
-	for (size_t i = 0; i < c->nsenders; i++)
-		if (strcmp(c->senders[i].name, name) == 0)
-			return &c->senders[i];
-	return NULL;
-}
-
 const struct sender_config *relayout_sender_by_id(const struct config *c, int id)
 {
 	for (size_t i = 0; i < c->nsenders; i++)
