@@ -135,6 +135,21 @@ static struct map_answer late(const struct question *in)
 	return wait_in_queue("no route in time");
 }
 
+/* The script failed, or DNS gave us no answer. */
+static struct map_answer no_decision(const struct question *in)
+{
+	struct script_set *set = in->map.set;
+	struct map_answer a;
+
+	if (script_set_has(set, SCRIPT_MXSERVERRULES) && mxserverrules_must_fail(set))
+		a = wait_in_queue("no decision");
+	else
+		a = late(in);
+	if (a.status == SOCKETMAP_TEMP)
+		log_info(&in->id, "%s: no decision about its servers: the mail waits", in->domain);
+	return a;
+}
+
 static struct map_answer use_servers(const struct question *in, const struct route *r)
 {
 	char *list = host_list(in->mailer, &r->servers);
@@ -167,8 +182,7 @@ static struct map_answer answer(const struct question *in, struct mx_case *c)
 		remember = false;
 		break;
 	case ROUTE_UNKNOWN:
-		a = mxserverrules_must_fail(in->map.set) ? wait_in_queue("script failed")
-							 : late(in);
+		a = no_decision(in);
 		remember = false;
 		break;
 	}

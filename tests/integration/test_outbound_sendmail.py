@@ -165,6 +165,28 @@ def test_one_server_is_throttled(server, hosts, policy, syslog):
     assert [line.split()[1] for line in held] == [f"a.{DOMAIN}"]
 
 
+def test_size_of_the_message(server, hosts, policy, syslog):
+    """messageSize is that of this message once its facts are known, here from the log; without
+    minutes the servers are asked about in every queue run."""
+    syslog.file = policy.directory / "mail.log"
+    syslog.file.touch()
+    refuse(policy, 0, "a", "b", "c")
+    start(policy, "user=", "group=", f"maillog.source=file:{syslog.file}",
+          f"maillog.sendmail={server.tag}")
+    try:
+        send(server)
+        size = server.wait_log(r"from=<ann@sender\.test>, size=(\d+)")[1]
+
+        def asked_with_size():
+            server.flush()
+            return re.search(rf"^{DOMAIN}\ta\.{DOMAIN}\t[1-9]\d*\t{size}\t", policy.out(), re.M)
+        machine.wait_until(asked_with_size, 15, f"CheckServer with size {size}")
+    finally:
+        syslog.file = None
+    assert "nothing is held" in outbound.cli(policy, "holds", options=("user=", "group="))
+    assert hosts.dialogues_with() == []
+
+
 OVERRIDES = f"""
 function GetOverrides(domain, numRetries, messageSize)
     if domain == "none.test" then return nil, false end

@@ -60,10 +60,10 @@ static struct script_set *load(const char *script)
 }
 
 /* "OK value", "NOTFOUND " ...; to be freed */
-static char *ask(struct script_set *set, const char *key, int ms, bool late)
+static char *ask_map(struct script_set *set, const char *name, const char *key, int ms, bool late)
 {
 	const struct map_query q = {.set = set,
-	    .name = "transport",
+	    .name = name,
 	    .key = key,
 	    .key_n = strlen(key),
 	    .deadline_ms = clock_ms() + ms};
@@ -74,6 +74,11 @@ static char *ask(struct script_set *set, const char *key, int ms, bool late)
 	out = xstrdup(strchr(reply, ':') + 1);
 	free(reply);
 	return out;
+}
+
+static char *ask(struct script_set *set, const char *key, int ms, bool late)
+{
+	return ask_map(set, "transport", key, ms, late);
 }
 
 static void expect(struct script_set *set, const char *key, const char *wanted)
@@ -188,6 +193,51 @@ static void test_the_story(void **state)
 	script_set_unref(set);
 }
 
+/* ---- Sendmail: one answer is the whole decision ---- */
+
+static void expect_rule(struct script_set *set, const char *key, bool late, const char *wanted)
+{
+	char *got = ask_map(set, "local_rule", key, 5000, late);
+
+	if (strcmp(got, wanted) != 0)
+		fail_msg("%s gives \"%s\", not \"%s\"", key, got, wanted);
+	free(got);
+}
+
+static void test_sendmail(void **state)
+{
+	struct script_set *set = load("function GetOverrides(d)\n"
+				      "  if d == 'stop.test' then return nil, false end\n"
+				      "  if d == 'port.test' then return {'a.test:26'} end\n"
+				      "  return {'a.test:25', '[2001:db8::1]', 'b.test'}\n"
+				      "end\n"
+				      "function CheckServer(d, mx, tries)\n"
+				      "  if tries == 9 then return false end\n"
+				      "  return not (tries == 3 and mx == 'a.test')\n"
+				      "end\n");
+	struct hold_target a = {.server = "a.test"};
+	struct held held;
+
+	(void)state;
+	expect_rule(set, "6A | | a@b.test | bob@late.test.", true, "TEMP no route in time");
+	expect_rule(set, "6A | | a@b.test | bob@one.test.", false,
+	    "OK [a.test]:[IPv6:2001:db8::1]:[b.test]");
+	expect_rule(set, "6A | 3 | <> | bob@one.test", false, "OK [IPv6:2001:db8::1]:[b.test]");
+	expect_rule(set, "6A|9||bob@one.test", false, "TEMP no server may be used now");
+	expect_rule(set, "6A | 1 || bob@stop.test", false, "TEMP no server may be used now");
+	expect_rule(set, "6A | 1 || bob@port.test", false, "TEMP a server with a port");
+	expect_rule(set, "6A | 1 || bob@ours.test", false, "NOTFOUND ");
+	/* waiting is no route: the last one stands when there is no answer */
+	expect_rule(set, "6A | 9 || bob@one.test.", true, "OK [IPv6:2001:db8::1]:[b.test]");
+	/* refused without minutes is not held here: everything is asked again anyhow */
+	assert_int_equal(holds_find(rig.config->store, &a, 0, &held, 5000), STORE_ABSENT);
+	script_set_unref(set);
+	/* only a script that routes may keep mail back because of the time; as the map mx */
+	set = load("function CheckServer() return true end\n");
+	expect_rule(set, "6A | 1 || bob@late.test", true, "NOTFOUND ");
+	script_set_unref(set);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -195,6 +245,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_no_usable_server, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_the_last_answer, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_the_story, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_sendmail, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
