@@ -3,6 +3,8 @@
 
 #include "common/limits.h"
 #include "common/list.h"
+#include "common/signing/signing_charset.h"
+#include "common/signing/signing_decode.h"
 #include "common/signing/signing_encode.h"
 
 #include <stdbool.h>
@@ -210,6 +212,50 @@ void dsn_clear(struct dsn *d)
 
 #define LONGEST_LINE 998 /* RFC 5322 2.1.1 */
 
+static void take_byte(void *arg, unsigned char c, const struct signing_place *place)
+{
+	struct signing_bytes *b = arg;
+
+	(void)place;
+	if (c != '\r' && c != '\0' && b->n < LIMIT_DSN_PART_BYTES)
+		signing_bytes_add(b, &c, 1);
+}
+
+/* In its charset, else as UTF-8, else as windows-1252, in which every byte is something. */
+static char *as_utf8(const char *bytes, size_t n, const char *charset)
+{
+	const char *const tries[] = {charset, "utf-8", "windows-1252", "iso-8859-1"};
+	struct signing_bytes out = {0};
+
+	for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
+		if (*tries[i] != '\0' && signing_to_utf8(&out, bytes, n, tries[i]))
+			break;
+		signing_bytes_free(&out);
+	}
+	return out.s != NULL ? out.s : xstrdup("");
+}
+
+static enum signing_encoding encoding_of(const struct mime_section *s)
+{
+	if (strcmp(s->encoding, "quoted-printable") == 0)
+		return SIGNING_QUOTED;
+	return strcmp(s->encoding, "base64") == 0 ? SIGNING_BASE64 : SIGNING_IDENTITY;
+}
+
+char *dsn_part_text(const struct mime_source *source, const struct mime_section *s)
+{
+	struct signing_bytes bytes = {0};
+	struct signing_taker taker = {take_byte, &bytes};
+	struct signing_body body;
+	char *text;
+
+	if (signing_decode(source, s->body, s->end, encoding_of(s), &taker, &body) != NULL)
+		signing_bytes_free(&bytes);
+	text = as_utf8(bytes.s != NULL ? bytes.s : "", bytes.n, s->charset);
+	signing_bytes_free(&bytes);
+	return text;
+}
+
 /* Line ends CRLF, NUL and a CR alone left out. */
 static char *with_crlf(const char *text, size_t *size)
 {
@@ -251,7 +297,8 @@ char *dsn_text_part(const char *text, size_t *size)
 				     "Content-Transfer-Encoding: quoted-printable\r\n\r\n";
 	struct signing_bytes b = {0};
 	size_t n;
-	char *lines = with_crlf(text, &n);
+	char *valid = as_utf8(text, strlen(text), "utf-8");
+	char *lines = with_crlf(valid, &n);
 
 	if (is_plain(lines, n)) {
 		signing_bytes_text(&b, plain);
@@ -261,6 +308,7 @@ char *dsn_text_part(const char *text, size_t *size)
 		signing_quoted(&b, lines, n);
 	}
 	free(lines);
+	free(valid);
 	*size = b.n;
 	return b.s;
 }

@@ -6,6 +6,8 @@
  * without the type before the semicolon ("rfc822; ann@b" is "ann@b"), never NULL. */
 #pragma once
 
+#include "common/mime.h"
+
 #include <stddef.h>
 
 struct dsn_recipient {
@@ -31,6 +33,11 @@ void dsn_clear(struct dsn *);
 /* The value of a field in a header ("Subject"), unfolded, "" when it is not there; malloc'ed. */
 char *dsn_header_field(const char *header, size_t n, const char *name);
 
-/* A text/plain part with its own header, for a multipart/report: UTF-8 text with any line ends,
+/* The text of a part: transfer encoding undone, UTF-8, lines ended by LF; what lies beyond
+ * LIMIT_DSN_PART_BYTES is cut off. "" when it cannot be decoded. malloc'ed. */
+char *dsn_part_text(const struct mime_source *, const struct mime_section *);
+
+/* A text/plain part with its own header, for a multipart/report: UTF-8 text (else taken
+ * for windows-1252) with any line ends,
  * 7bit if it can be and quoted-printable otherwise. CRLF line ends, none at the end. malloc'ed. */
 char *dsn_text_part(const char *text, size_t *size);

@@ -43,7 +43,10 @@ static sfsistat answer(SMFICTX *ctx, struct session *s, enum stage stage, struct
  */
 static bool is_local_submission(const struct session *s, const struct ip_address *a)
 {
-	return s->mta == MTA_POSTFIX && a->family == AF_INET && a->port == 0;
+	static const unsigned char loopback[] = {127, 0, 0, 1};
+
+	return s->mta == MTA_POSTFIX && a->family == AF_INET && a->port == 0 &&
+	       memcmp(a->bytes, loopback, sizeof loopback) == 0;
 }
 
 /* Sendmail on standard input (-bs) gives no address for its client, this host (observed). */

@@ -13,3 +13,28 @@ char *mime_words_encode(const char *text)
 	g_free(encoded);
 	return out;
 }
+
+static char *taken(char *from_glib)
+{
+	char *out = xstrdup(from_glib != NULL ? from_glib : "");
+
+	g_free(from_glib);
+	return out;
+}
+
+char *mime_words_encode_addresses(const char *field)
+{
+	InternetAddressList *list = internet_address_list_parse(NULL, field);
+	char *out;
+
+	if (list == NULL)
+		return mime_words_encode(field);
+	out = internet_address_list_to_string(list, NULL, TRUE);
+	g_object_unref(list);
+	return taken(out);
+}
+
+char *mime_words_decode(const char *value)
+{
+	return taken(g_mime_utils_header_decode_text(NULL, value));
+}

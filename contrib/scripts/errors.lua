@@ -9,9 +9,9 @@ Your message
 
     %6
 
-did not reach %1.
+did not reach %8.
 
-The mail server %4 said:
+For %1 the mail server %4 said:
 
     %2
 

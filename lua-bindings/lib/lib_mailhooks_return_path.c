@@ -7,6 +7,7 @@
 #include "common/return_path.h"
 #include "lua-bindings/convert.h"
 #include "lua-bindings/lib/library.h"
+#include "lua-bindings/lib/sandbox.h"
 #include "lua-bindings/lib/owned.h"
 #include "lua-bindings/lib/work.h"
 
@@ -78,6 +79,7 @@ static int l_do(lua_State *L, enum return_path_op op, const char *call)
  * already; "off" when batv.key_file is not set, "unknown" when it cannot be read. */
 static int l_batv_sign(lua_State *L)
 {
+	l_refuse_in_safety_mode(L, "mailhooks.batv_sign"); /* it signs with the server's key */
 	return l_do(L, RETURN_PATH_BATV_SIGN, "mailhooks.batv_sign(address)");
 }
 
@@ -96,6 +98,7 @@ static int l_batv_check(lua_State *L)
  * "unknown" when the file cannot be read. */
 static int l_srs_forward(lua_State *L)
 {
+	l_refuse_in_safety_mode(L, "mailhooks.srs_forward");
 	return l_do(L, RETURN_PATH_SRS_FORWARD, "mailhooks.srs_forward(address)");
 }
 

@@ -208,7 +208,7 @@ void l_sandbox_close(lua_State *L, bool untouched)
 		lua_pushnil(L);
 		lua_rawsetp(L, LUA_REGISTRYINDEX, &life_key);
 		if (!untouched)
-			l_library_tables_close(L);
+			l_library_tables_drop(L);
 	}
 	lua_pop(L, 1);
 	l_no_globals(L);

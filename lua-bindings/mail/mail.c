@@ -120,6 +120,9 @@ bool mail_goes_out(const struct mail *m, const char *recipient)
 
 void mail_script_failed(struct mail *m)
 {
+	/* a bounce of the MTA itself: refused, it would come again for days (observed) */
+	if (m->local_submission && *message_sender(m->message)->address == '\0')
+		return;
 	switch (m->config->lua.on_error) {
 	case ON_ERROR_ACCEPT:
 		return;

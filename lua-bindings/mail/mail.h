@@ -68,7 +68,8 @@ bool mail_is_remote(const struct mail *, const char *recipient); /* ASCII case i
 /* The same for those that scripts have added, of which the MTA has said nothing: they are local
  * when their domain is one of local_domains or that of another local one. */
 bool mail_goes_out(const struct mail *, const char *recipient);
-/* lua.on_error for a stage whose script failed: refuses with 451 or 554, or does nothing. */
+/* lua.on_error for a stage whose script failed: refuses with 451 or 554, or does nothing; nothing
+ * for the MTA's own bounces, too. */
 void mail_script_failed(struct mail *);
 
 extern const struct mail_stage mail_checkfile;

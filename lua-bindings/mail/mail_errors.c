@@ -1,11 +1,11 @@
 /* mail_errors.c - errors.lua: the bounces and notices that the MTA itself writes.
  *
- * They come as local submissions from the null sender, or from the address that gets the bounces of
- * bounces. ProcessMessage3() is asked, else ProcessError(): subject, text, target and sender may be
- * others, or nothing is sent. Only the part for people is replaced, so the report stays one that
- * programs read (RFC 3464). A script that fails leaves the notice as it is, whatever lua.on_error
- * says: a refused bounce would come again for days (observed). Source: VPOP3 manual and wiki;
- * readings [R] are in doc/hooks-errors.md. */
+ * They come as local submissions by MAILER-DAEMON, from the null sender or from the address that
+ * gets the bounces of bounces. ProcessMessage3() is asked, else ProcessError(): subject, text,
+ * target and sender may be others, or nothing is sent. Only the part for people is replaced, so the
+ * report stays one that programs read (RFC 3464). A script that fails leaves the notice as it is,
+ * whatever lua.on_error says: a refused bounce would come again for days (observed). Source: VPOP3
+ * manual and wiki; readings [R] are in doc/hooks-errors.md. */
 #include "common/clock.h"
 #include "common/dsn.h"
 #include "common/limits.h"
@@ -15,6 +15,7 @@
 #include "lua-bindings/convert.h"
 #include "lua-bindings/instance.h"
 #include "lua-bindings/mail/mail.h"
+#include "lua-bindings/mail/mail_headers.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,7 @@ struct notice {
 	char *error;			 /* what the remote host or the MTA said */
 	bool connect_error;		 /* no host answered */
 	struct strlist parameters;	 /* for %1, %2 ... */
+	struct strlist targets;		 /* recipients of the notice as they stand */
 	const struct mime_section *text; /* the part for people */
 	char *old[TEXTS], *now[TEXTS];	 /* now: NULL = unchanged */
 	bool force;
@@ -71,22 +73,40 @@ static bool from_double_bounce(const char *sender)
 	       (sender[sizeof name - 1] == '\0' || sender[sizeof name - 1] == '@');
 }
 
+static char *header_text(const struct mail *m, const char *name)
+{
+	char *value = message_header_unfolded(m->message, name);
+
+	return value != NULL ? value : xstrdup("");
+}
+
+/* A user's own mail from the null sender (a vacation notice) is none. */
 static bool is_notice(const struct mail *m)
 {
 	const char *sender = message_sender(m->message)->address;
+	char *from;
+	bool by_mta;
 
-	return m->local_submission && (*sender == '\0' || from_double_bounce(sender));
+	if (!m->local_submission || (*sender != '\0' && !from_double_bounce(sender)))
+		return false;
+	from = header_text(m, "From");
+	by_mta = strcasestr(from, "MAILER-DAEMON") != NULL;
+	free(from);
+	return by_mta;
 }
 
+/* RFC 3462, and its parts for addresses and headers beyond ASCII (RFC 6533). */
 static const struct mime_section *find_type(
-    const struct mime *mime, const char *type, const char *subtype)
+    const struct mime *mime, const char *const (*types)[2], size_t n)
 {
-	for (size_t i = 0; i < mime_section_count(mime); i++) {
-		const struct mime_section *s = mime_section(mime, i);
+	for (size_t k = 0; k < n; k++)
+		for (size_t i = 0; i < mime_section_count(mime); i++) {
+			const struct mime_section *s = mime_section(mime, i);
 
-		if (strcmp(s->type, type) == 0 && strstr(s->subtype, subtype) != NULL)
-			return s;
-	}
+			if (strcmp(s->type, types[k][0]) == 0 &&
+			    strcmp(s->subtype, types[k][1]) == 0)
+				return s;
+		}
 	return NULL;
 }
 
@@ -109,7 +129,9 @@ static char *read_body(const struct mail *m, const struct mime_section *s, size_
 
 static void read_report(struct notice *b, const struct mime *mime)
 {
-	const struct mime_section *s = find_type(mime, "message", "delivery-status");
+	static const char *const types[][2] = {
+	    {"message", "delivery-status"}, {"message", "global-delivery-status"}};
+	const struct mime_section *s = find_type(mime, types, sizeof types / sizeof *types);
 	size_t n = 0;
 	char *text = s != NULL ? read_body(b->mail, s, &n) : xstrdup("");
 
@@ -135,20 +157,38 @@ static enum kind kind_of(const struct notice *b)
  * header of one. */
 static void add_original(struct notice *b, const struct mime *mime)
 {
-	const struct mime_section *s = find_type(mime, "message", "rfc822");
+	static const char *const types[][2] = {{"message", "rfc822"}, {"text", "rfc822-headers"},
+	    {"message", "global"}, {"message", "global-headers"}};
+	const struct mime_section *s = find_type(mime, types, sizeof types / sizeof *types);
 	size_t n = 0;
 	char *header;
 
-	if (s == NULL)
-		s = find_type(mime, "text", "rfc822-headers");
 	header = s != NULL ? read_body(b->mail, s, &n) : xstrdup("");
 	for (int i = 0; i < 2; i++) {
 		char *value = dsn_header_field(header, n, i == 0 ? "Subject" : "Message-ID");
+		char *text = mime_words_decode(value);
 
-		strlist_add(&b->parameters, value);
+		strlist_add(&b->parameters, text);
+		free(text);
 		free(value);
 	}
 	free(header);
+}
+
+/* All recipients that the notice is about. */
+static void add_everybody(struct notice *b)
+{
+	char *all = xstrdup("");
+
+	for (size_t i = 0; i < b->dsn.n; i++) {
+		char *more =
+		    xasprintf("%s%s%s", all, i > 0 ? ", " : "", b->dsn.recipients[i].final);
+
+		free(all);
+		all = more;
+	}
+	strlist_add(&b->parameters, all);
+	free(all);
 }
 
 static void describe(struct notice *b, const struct mime *mime)
@@ -168,26 +208,20 @@ static void describe(struct notice *b, const struct mime *mime)
 	strlist_add(&b->parameters, r->remote_mta);
 	strlist_add(&b->parameters, b->dsn.reporting_mta);
 	add_original(b, mime);
+	add_everybody(b);
 }
 
-static char *header_text(const struct mail *m, const char *name)
+static ssize_t read_message(void *arg, uint64_t offset, void *out, size_t n)
 {
-	char *value = message_header_unfolded(m->message, name);
-
-	return value != NULL ? value : xstrdup("");
+	return message_read(arg, offset, out, n);
 }
 
-/* The text of the part for people with LF line ends; none: "". */
+/* The text of the part for people; none: "". */
 static char *part_text(const struct notice *b)
 {
-	size_t n, out = 0;
-	char *text = b->text != NULL ? read_body(b->mail, b->text, &n) : xstrdup("");
+	const struct mime_source source = {read_message, (struct message *)b->mail->message};
 
-	for (const char *p = text; *p != '\0'; p++)
-		if (*p != '\r')
-			text[out++] = *p;
-	text[out] = '\0';
-	return text;
+	return b->text != NULL ? dsn_part_text(&source, b->text) : xstrdup("");
 }
 
 static bool read_notice(struct notice *b)
@@ -206,7 +240,8 @@ static bool read_notice(struct notice *b)
 		b->text = NULL;
 	b->old[TITLE] = header_text(b->mail, "Subject");
 	b->old[MESSAGE] = part_text(b);
-	b->old[TARGET] = xstrdup(b->mail->recipients->n > 0 ? b->mail->recipients->v[0] : "");
+	mail_recipients(b->mail, &b->targets);
+	b->old[TARGET] = xstrdup(b->targets.n > 0 ? b->targets.v[0] : "");
 	b->old[SENDER] = header_text(b->mail, "From");
 	return true;
 }
@@ -322,8 +357,8 @@ static void l_results(lua_State *L, int first, int n, struct instance *in, void 
 		in->wanted = "true or false";
 }
 
-/* ProcessError() gets and gives a template, ProcessMessage3() the text itself. */
-static void call_hook(struct notice *b)
+/* ProcessError() gets and gives a template, ProcessMessage3() the text itself. False: it failed. */
+static bool call_hook(struct notice *b)
 {
 	bool newer = script_set_has_hook(b->mail->set, SCRIPT_ERRORS, "ProcessMessage3");
 	struct instance_call call = {.hook = newer ? "ProcessMessage3" : "ProcessError",
@@ -341,16 +376,14 @@ static void call_hook(struct notice *b)
 	instance_close(&b->instance);
 	b->old[MESSAGE] = text;
 	free(template);
-	if (end != INSTANCE_DONE) {
-		for (int i = 0; i < TEXTS; i++)
-			xreplace(&b->now[i], NULL);
-		return;
-	}
+	if (end != INSTANCE_DONE)
+		return false;
 	if (!newer && b->now[MESSAGE] != NULL) {
 		template = b->now[MESSAGE];
 		b->now[MESSAGE] = expand(template, &b->parameters);
 		free(template);
 	}
+	return true;
 }
 
 /* ---- what becomes of it ---- */
@@ -390,33 +423,50 @@ static void complain(const struct notice *b, const char *what, const char *why)
 	log_warn(b->mail->id, "%s of the notice not changed: %s", what, why);
 }
 
-static void change_header(struct notice *b, const char *name, const char *text, bool words)
+static void change_header(struct notice *b, const char *name, char *value)
 {
-	bool there = message_header_instances(b->mail->message, name) > 0;
-	char *value = words ? mime_words_encode(text) : xstrdup(text);
-	const char *why;
+	char *line = xasprintf("%s: %s", name, value);
 
-	if (!verdict_header(
-		b->mail->verdict, there ? HEADER_CHANGE : HEADER_APPEND, name, 1, value, &why))
-		complain(b, name, why);
+	mail_modify_header(b->mail, line);
+	free(line);
 	free(value);
 }
 
-/* The new recipients first: with none that is sound the old ones stay. */
+/* "<ann@b>" and " ann@b" are ann@b. */
+static char *bare(const char *address)
+{
+	static const char around[] = " \t\r\n<>";
+	size_t from = strspn(address, around), n = strlen(address);
+
+	while (n > from && strchr(around, address[n - 1]) != NULL)
+		n--;
+	return xstrndup(address + from, n - from);
+}
+
+/* Who is a recipient already stays; with no address that is sound nobody is removed. */
 static void change_target(struct notice *b)
 {
-	char *copy = xstrdup(b->now[TARGET]), *rest = copy, *address;
+	char *copy = xstrdup(b->now[TARGET]), *rest = copy, *piece;
+	struct strlist keep = STRLIST_INIT;
 	const char *why = "no address is given";
 	int added = 0;
 
-	while ((address = strsep(&rest, ",; ")) != NULL)
-		if (*address != '\0')
+	while ((piece = strsep(&rest, ",;")) != NULL) {
+		char *address = bare(piece);
+
+		if (strlist_has_nocase(&b->targets, address))
+			strlist_add(&keep, address);
+		else if (*address != '\0')
 			added += verdict_recipient(b->mail->verdict, true, address, NULL, &why);
-	for (size_t i = 0; added > 0 && i < b->mail->recipients->n; i++)
-		(void)verdict_recipient(
-		    b->mail->verdict, false, b->mail->recipients->v[i], NULL, &why);
-	if (added == 0)
+		free(address);
+	}
+	if (added == 0 && keep.n == 0)
 		complain(b, "target", why);
+	for (size_t i = 0; (added > 0 || keep.n > 0) && i < b->targets.n; i++)
+		if (!strlist_has_nocase(&keep, b->targets.v[i]))
+			(void)verdict_recipient(
+			    b->mail->verdict, false, b->targets.v[i], NULL, &why);
+	strlist_clear(&keep);
 	free(copy);
 }
 
@@ -428,11 +478,12 @@ static void describe_text(struct notice *b, const char *part, size_t n)
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		char *value = dsn_header_field(part, n, names[i]);
 
-		change_header(b, names[i], *value != '\0' ? value : "7bit", false);
-		free(value);
+		if (*value == '\0')
+			xreplace(&value, "7bit");
+		change_header(b, names[i], value);
 	}
 	if (message_header_instances(b->mail->message, "MIME-Version") == 0)
-		change_header(b, "MIME-Version", "1.0", false);
+		change_header(b, "MIME-Version", xstrdup("1.0"));
 }
 
 static void change_text(struct notice *b)
@@ -464,13 +515,28 @@ static void change_text(struct notice *b)
 static void change(struct notice *b)
 {
 	if (b->now[TITLE] != NULL)
-		change_header(b, "Subject", b->now[TITLE], true);
+		change_header(b, "Subject", mime_words_encode(b->now[TITLE]));
 	if (b->now[SENDER] != NULL && *b->now[SENDER] != '\0')
-		change_header(b, "From", b->now[SENDER], true);
+		change_header(b, "From", mime_words_encode_addresses(b->now[SENDER]));
 	if (b->now[TARGET] != NULL)
 		change_target(b);
 	if (b->now[MESSAGE] != NULL && *b->now[MESSAGE] != '\0')
 		change_text(b);
+}
+
+static void carry_out(struct notice *b)
+{
+	const struct log_id *id = b->mail->id;
+
+	if (is_suppressed(b)) {
+		log_info(id, "notice to <%.200s> suppressed by errors.lua", b->old[TARGET]);
+		verdict_discard(b->mail->verdict); /* a refused bounce comes again (observed) */
+	} else if (is_too_many(b)) {
+		log_info(id, "notice to <%.200s> suppressed: errors.per_hour", b->old[TARGET]);
+		verdict_discard(b->mail->verdict);
+	} else {
+		change(b);
+	}
 }
 
 static void apply(struct mail *m)
@@ -479,22 +545,15 @@ static void apply(struct mail *m)
 
 	if (!is_notice(m) || !read_notice(&b))
 		return;
-	call_hook(&b);
-	if (is_suppressed(&b)) {
-		log_info(m->id, "notice to <%.200s> suppressed by errors.lua", b.old[TARGET]);
-		verdict_discard(m->verdict); /* a refused bounce comes again (observed) */
-	} else if (is_too_many(&b)) {
-		log_info(m->id, "notice to <%.200s> suppressed: errors.per_hour", b.old[TARGET]);
-		verdict_discard(m->verdict);
-	} else {
-		change(&b);
-	}
+	if (call_hook(&b))
+		carry_out(&b);
 	for (int i = 0; i < TEXTS; i++) {
 		free(b.old[i]);
 		free(b.now[i]);
 	}
 	free(b.error);
 	strlist_clear(&b.parameters);
+	strlist_clear(&b.targets);
 	dsn_clear(&b.dsn);
 }
 

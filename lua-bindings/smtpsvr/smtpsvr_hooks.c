@@ -43,9 +43,18 @@ static struct run_budget budget(const struct smtpsvr *s)
 	return runtime_budget(s->set, SCRIPT_SMTPSVR, s->deadline_ms);
 }
 
+/* Bounces of the MTA itself: refused, they would come again for days (observed). */
+static bool is_bounce(const struct smtpsvr *s)
+{
+	return s->local_submission && s->message != NULL &&
+	       *message_sender(s->message)->address == '\0';
+}
+
 /* on_error: accept means "as if the hook were absent". */
 static void apply_failure(struct smtpsvr *s, struct verdict *v)
 {
+	if (is_bounce(s))
+		return;
 	switch (s->config->lua.on_error) {
 	case ON_ERROR_ACCEPT:
 		return;

@@ -3,6 +3,7 @@ milter; doc/hooks-errors.md says so."""
 
 import email
 import email.policy
+import re
 
 import pytest
 
@@ -74,7 +75,8 @@ def test_what_the_script_is_told(postfix, milter):
     out = milter.out()
     assert f"asked\t1\t{REFUSAL}\tfalse\t1\tUndelivered Mail Returned to Sender\t1\tann@one.test\t" in out
     assert "MAILER-DAEMON" in out and "text\ttrue" in out
-    expected = ["bob@two.test", REFUSAL, "5.1.1", "mx1.two.test", "mail.test", "the original", "<42@one.test>"]
+    expected = ["bob@two.test", REFUSAL, "5.1.1", "mx1.two.test", "mail.test", "the original", "<42@one.test>",
+                "bob@two.test"]
     for i, value in enumerate(expected, 1):
         assert f"parameter\t{i}\t{value}\n" in out
     # the copy for the postmaster is shown too
@@ -97,6 +99,46 @@ def test_everything_rewritten(postfix, milter):
     assert text.replace("\r\n", "\n") == f"Für bob@two.test: {REFUSAL} (100 %, 5.1.1)\nUnd tschüß\n"
     assert not postfix.deliveries(recipient="ann@one.test")
     assert got.data.isascii()
+
+
+@pytest.mark.parametrize("target", ["' ann@one.test'", "'boss@one.test, <ann@one.test>'", "'ANN@one.test'", "' , '",
+                                    "'not an address'"])
+def test_recipients_are_never_emptied(postfix, milter, target):
+    """Whoever is a recipient already and is named again stays one; without a sound address all do."""
+    milter.start(None, errors=f'''
+        function ProcessError(i, e, c, si, s, fi, f, p, target, sender)
+            if target ~= "chief@one.test" then return nil, nil, {target} end
+            return nil, ""
+        end''')
+    bounce(postfix)
+    assert postfix.wait_delivery(recipient="ann@one.test").sender == ""
+    if "boss" in target:
+        postfix.wait_delivery(recipient="boss@one.test")
+
+
+def test_several_recipients_and_an_encoded_subject(postfix, milter):
+    milter.start(None, errors=SHOW.replace("CHANGE", ""))
+    message = "Subject: =?utf-8?q?Gr=C3=B6=C3=9Fe?=\r\n\r\nx\r\n".encode()
+    assert postfix.send("ann@one.test", ["bob@two.test", "bob.bob@two.test"], message).code == 250
+    postfix.wait_delivery(recipient="ann@one.test")
+    assert "parameter\t6\tGröße\n" in milter.out()
+    everybody = re.search(r"parameter\t8\t(.*)\n", milter.out())[1]
+    assert sorted(everybody.split(", ")) == ["bob.bob@two.test", "bob@two.test"]
+
+
+def test_mail_of_users_from_the_null_sender(postfix, milter):
+    """A vacation notice is no notice of the mail server."""
+    milter.start(None, errors="function ProcessError() return 's', '' end")
+    postfix.submit(b"From: ann@one.test\nTo: ed@one.test\nSubject: away\n\nI am away\n", "-f", "", "ed@one.test")
+    assert postfix.wait_delivery(recipient="ed@one.test").header("Subject") == ["away"]
+
+
+@pytest.mark.parametrize("hook", ["ProcessMessage", "DoMAILFROM"])
+def test_failing_smtpsvr_lets_bounces_through(postfix, milter, hook):
+    """R18: a bounce that is refused would come again for days."""
+    milter.start(f"function {hook}(sender) if sender == '' then error('boom') end end", "lua.on_error=reject")
+    bounce(postfix)
+    postfix.wait_delivery(recipient="ann@one.test")
 
 
 @pytest.mark.parametrize("hook, result", [

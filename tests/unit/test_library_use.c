@@ -33,6 +33,7 @@ static void test_reading_and_calling(void **state)
 	    "return string.find == nil",
 	    "-- string = {}\nprint('string.sub = 1') --[[ math = nil ]]",
 	    "t.string = {} t.math.pi = 3 t:string() self.string.sub = f",
+	    "#!/usr/bin/lua string.sub = 1\nreturn string.sub('a', 1)",
 	    "stringx.sub = 1 mystring = math.floor(2)",
 	};
 
@@ -72,6 +73,11 @@ static void test_anything_else(void **state)
 	    "string.sub.x = 1",
 	    "math.x[1] = 2",
 	    "x = [==[",
+	    /* the first line of a file, when it begins with #, is no part of the program */
+	    "#[==[\nstring.sub = nil\n--]==]",
+	    "\xEF\xBB\xBF#[==[\nstring.sub = nil\n--]==]",
+	    "\xEF\xBB\xBFstring.sub = nil",
+	    "#!/usr/bin/lua\nstring.sub = nil",
 	    "x = 'unfinished",
 	};
 

@@ -392,6 +392,10 @@ static void test_library_tables_are_restored(void **state)
 	    "string = {sub = string.sub}",
 	    "package.loaded.string.sub = print",
 	    "rawset(string, 1, 'one')",
+	    "math.huge = 0/0 math.pi = math.huge",
+	    "math.maxinteger = math.maxinteger - 1",
+	    "math.mininteger = -2.0^63",
+	    "string.secret = 1 string.secret = nil",
 	};
 
 	(void)state;
@@ -402,8 +406,10 @@ static void test_library_tables_are_restored(void **state)
 		rig_expect(rt,
 		    "local n = 0 for k, v in pairs(string) do n = n + 1 assert(type(v) == 'function', k) end "
 		    "return ('abc'):sub(2, 2), ('a'):upper(), string.trim, string[1], getmetatable(string), "
-		    "math.pi > 3.14, n > 12, string == package.loaded.string",
-		    "b|A|nil|nil|nil|true|true|true");
+		    "math.pi > 3.14, n > 12, string == package.loaded.string, math.huge == 1/0, "
+		    "math.maxinteger + 1 == math.mininteger, math.type(math.mininteger), "
+		    "(pcall(next, string, 'secret'))",
+		    "b|A|nil|nil|nil|true|true|true|true|true|integer|false");
 	}
 }
 
