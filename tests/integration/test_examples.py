@@ -1,5 +1,7 @@
 """The example scripts of contrib/scripts do what their comments say; contrib/quickstart shows it."""
 
+import email.message
+import email.policy
 import os
 import pathlib
 import re
@@ -51,6 +53,35 @@ def test_every_example_is_tested():
     text = "".join(test.read_text() for test in tests)
     named = set(re.findall(r'(?:example\("|TOP / "contrib/scripts/)([\w-]+\.lua)"', text))
     assert {file.name for file in SCRIPTS.iterdir()} == named
+
+
+# attachments.lua
+
+def with_file(name, data=b"MZ"):
+    message = email.message.EmailMessage(policy=email.policy.SMTP)
+    message["Subject"] = "a file"
+    message.set_content("see the file")
+    message.add_attachment(data, "application", "octet-stream", filename=name)
+    return message.as_bytes()
+
+
+UUENCODED = b"Subject: a file\r\n\r\nsee:\r\nbegin 644 run.vbs\r\n\"35H \r\n`\r\nend\r\n"
+
+
+def test_attachments(mta, milter):
+    milter.start(example("attachments.lua"))
+
+    def send(message, source=STRANGER):
+        return told(mta.send(SENDER, local_user(mta), message, source=source))
+    for name, kind in ("bill.EXE", "exe"), ("bill.pdf.exe . ", "exe"), ("b\u00e4r.Lnk", "lnk"):
+        assert send(with_file(name)) == (550, f"Files of the kind .{kind} are not accepted here")
+    assert send(UUENCODED) == (550, "Files of the kind .vbs are not accepted here")
+    for message in with_file("bill.pdf"), with_file("exe"), with_file("exe.txt"), MESSAGE:
+        assert send(message)[0] == 250
+    assert send(with_file("tool.exe"), "127.0.0.1")[0] == 250      # our own network
+    twice = with_file("one.pdf").replace(b'filename="one.pdf"', b'filename="one.pdf"; filename="two.exe"')
+    assert send(twice)[0] == 250
+    assert mta.wait_deliveries(6)[-1].header("X-Attachment-Warning") == ["a file may have another name than it shows"]
 
 
 # first.lua
