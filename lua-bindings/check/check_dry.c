@@ -136,16 +136,17 @@ static void l_results(lua_State *L, int first, int n, void *arg)
 
 	for (int i = 0; i < n && t->wrong[0] == '\0'; i++) {
 		const struct result_type *type = type_of(t->hook->results, i);
-		const char *shown;
+		const char *shown, *given;
 
 		if (type == NULL)
 			continue;
+		given = luaL_typename(L, first + i);
 		lua_pushvalue(L, first + i); /* conversion may be in place */
 		if (!type->l_is(L, lua_gettop(L))) {
 			shown = lua_tostring(L, first + i); /* NULL: a table and the like */
 			snprintf(t->wrong, sizeof t->wrong,
 			    "result %d of %s is not %s but a %s%s%.60s", i + 1, t->hook->name,
-			    type->wanted, luaL_typename(L, first + i), shown != NULL ? ": " : "",
+			    type->wanted, given, shown != NULL ? ": " : "",
 			    shown != NULL ? shown : "");
 		}
 		lua_settop(L, first + n - 1);

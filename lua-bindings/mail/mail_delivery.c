@@ -399,7 +399,7 @@ static void change_message(struct mail *m, const struct delivery *d)
 static void change_sender(struct mail *m, const struct delivery *d)
 {
 	const char *why;
-	char *line;
+	char *line, *sender, *field;
 
 	if (d->sender_address == NULL || *d->sender_address == '\0' || *mail_sender(m) == '\0')
 		return;
@@ -411,13 +411,14 @@ static void change_sender(struct mail *m, const struct delivery *d)
 	log_info(m->id, "sender of the forwarded message is <%.200s>", d->sender_address);
 	if (d->sender_text == NULL || *d->sender_text == '\0')
 		return;
-	line = mime_words_encode(d->sender_text);
-	if (line[strcspn(line, "\"\\\r\n")] == '\0') {
-		char *field = xasprintf("Sender: \"%s\" <%s>", line, d->sender_address);
-
-		mail_modify_header(m, field);
-		free(field);
-	}
+	if (d->sender_text[strcspn(d->sender_text, "\"\\\r\n")] != '\0')
+		return;
+	line = xasprintf("\"%s\" <%s>", d->sender_text, d->sender_address);
+	sender = mime_words_encode_addresses(line);
+	field = xasprintf("Sender: %s", sender);
+	mail_modify_header(m, field);
+	free(field);
+	free(sender);
 	free(line);
 }
 

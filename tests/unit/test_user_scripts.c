@@ -617,7 +617,7 @@ static const struct {
     {"function DeliverMessage() Forwards = {'f@far.test'} Folders = {} "
      "ForwardingSenderAddress = 'me@one.test' ForwardingSenderText = 'Me' end",
 	"<ann@one.test>",
-	"continue" MARK "\nheader append Sender: \"Me\" <me@one.test>" ADD("f@far.test")
+	"continue" MARK "\nheader append Sender: Me <me@one.test>" ADD("f@far.test")
 	    REMOVE("ann@one.test") "\nsender <me@one.test>"},
     /* a mailbox gets the same message: its return path stays */
     {"function DeliverMessage() Forwards = {'f@far.test'} "
