@@ -57,6 +57,7 @@ static int l_date(lua_State *L)
 	l_charge(L, 16 * l_string_bytes(L, 1));
 	if (memchr(format, '%', n) != NULL && l_compat_mode(L) != COMPAT_54)
 		l_double_percents(L, format, n);
+	l_old_integers(L, 2, 2);
 	return l_stock(L, STOCK_OS_DATE);
 }
 

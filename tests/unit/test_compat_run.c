@@ -255,6 +255,8 @@ static void test_numbers(void **state)
 	    {"return string.format('%d %i %x', 3.5, -3.5, 255.9)",
 		{"3 -3 ff", NULL, NULL,
 		    "error: case.lua:1: bad argument #2 to 'format' (" INTEGER}},
+	    {"return os.date('!%S', 61.9)",
+		{"01", NULL, NULL, "error: case.lua:1: bad argument #2 to 'date' (" INTEGER}},
 	    {"return string.format('%u', -1)", {"4294967295", NULL, NULL, "18446744073709551615"}},
 	    {"return string.sub('abcdef', 2.9, 7/2), ('abc'):byte(2.5), ('x'):rep(2.5)",
 		{"bc|98|xx", NULL, NULL, "error: case.lua:1: bad argument #2 to 'sub' (" INTEGER}},
