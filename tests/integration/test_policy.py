@@ -117,7 +117,8 @@ def test_illegal_actions_are_not_sent(postfix, policy):
     policy.wait_log("END-OF-MESSAGE: this action has no effect at this stage")
     policy.wait_log("CONNECT: this action has no effect at this stage")
     policy.wait_log("RCPT: not an SMTP reply that refuses")
-    assert "warning: " not in postfix.log()
+    # what Postfix says of sockets is about the time before the service ran
+    assert [line for line in postfix.log().splitlines() if "warning: " in line and ".sock" not in line] == []
 
 
 def keywords(reply):
