@@ -141,7 +141,6 @@ def test_the_lines_for_main_cf(hosts, make_postfix, policy):
     assert len(lines) == 13
     parameters = {name: re.sub(r"unix:[\w/]*mailhooks/socketmap\.sock", f"unix:{policy.map_socket}",
                                value) for name, value in lines}
-    server = make_postfix(milter=None, parameters=parameters)
     policy.start(None, outbound.store(policy), mxserverrules="""
         function GetOverrides() end
         function CheckServer(domain, mxserver) return mxserver:sub(1, 1) ~= "b" end
@@ -150,6 +149,7 @@ def test_the_lines_for_main_cf(hosts, make_postfix, policy):
         function ServerDetails(parameters, headers, actions) return actions end
         function ReturnCodeHandler(command) print(command) end
     """)
+    server = make_postfix(milter=None, parameters=parameters)   # now: it warns of maps that are not there
     assert server.send("ann@sender.test", f"bob@{DOMAIN}", MESSAGE).ok
     assert server.wait_delivery(recipient=f"bob@{DOMAIN}").host == A
     machine.wait_until(lambda: f"RCPT TO:<bob@{DOMAIN}>" in policy.out(), 10, "the replies")
