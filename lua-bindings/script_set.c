@@ -1,6 +1,6 @@
 /* script_set.c - see script_set.h. Loading: read all files, compile the known scripts, run each
  * once in a throw-away state (dry run), note which hooks exist, work out what the MTA must be asked
- * for. */
+ * for. Somewhat long, because the accessors of the one struct stand with its loading. */
 #include "lua-bindings/script_set.h"
 
 #include "common/list.h"

@@ -1,7 +1,8 @@
 /* config_schema.c - the table of all settings, and what their texts must look like.
  *
  * A setting is one line here, one field in config.h, one line in contrib/mailhooks.conf and one
- * paragraph in man/mailhooks.conf.5; tests/unit/test_config.c compares them. */
+ * paragraph in man/mailhooks.conf.5; tests/unit/test_config.c compares them. Longer than other
+ * files, because one table in one place is the point. */
 #include "common/batv.h"
 #include "common/config/config_private.h"
 #include "common/limits.h"

@@ -5,8 +5,8 @@
  * target and sender may be others, or nothing is sent. Only the part for people is replaced, so the
  * report stays one that programs read (RFC 3464). A script that fails leaves the notice as it is,
  * whatever lua.on_error says: a refused bounce would come again for days (observed). Source: VPOP3
- * manual and wiki; readings [R] are in doc/hooks-errors.md. */
-#include "common/clock.h"
+ * manual and wiki; readings [R] are in doc/hooks-errors.md. What the notice says is read by
+ * mail_notice.c. */
 #include "common/dsn.h"
 #include "common/limits.h"
 #include "common/mime_words.h"
@@ -16,39 +16,21 @@
 #include "lua-bindings/instance.h"
 #include "lua-bindings/mail/mail.h"
 #include "lua-bindings/mail/mail_headers.h"
+#include "lua-bindings/mail/mail_notice.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-enum kind { KIND_FAILED = 1, KIND_DELAYED, KIND_DELIVERED, KIND_POSTMASTER, KIND_NOTICE };
-
-/* What the numbers that VPOP3 passes are here [R]. */
+/* What else VPOP3 passes about each kind [R]. */
 static const struct {
-	const char *action; /* of the first recipient in the report */
 	int severity, component;
 } kinds[] = {
-    [KIND_FAILED] = {"failed", 4, 1},
-    [KIND_DELAYED] = {"delayed", 2, 1},
-    [KIND_DELIVERED] = {"", 1, 1}, /* delivered, relayed, expanded */
-    [KIND_POSTMASTER] = {NULL, 4, 1},
-    [KIND_NOTICE] = {NULL, 2, 4},
-};
-
-enum text { TITLE, MESSAGE, TARGET, SENDER, TEXTS };
-
-struct notice {
-	struct mail *mail;
-	struct instance instance;
-	enum kind kind;
-	struct dsn dsn;
-	char *error;			 /* what the remote host or the MTA said */
-	bool connect_error;		 /* no host answered */
-	struct strlist parameters;	 /* for %1, %2 ... */
-	struct strlist targets;		 /* recipients of the notice as they stand */
-	const struct mime_section *text; /* the part for people */
-	char *old[TEXTS], *now[TEXTS];	 /* now: NULL = unchanged */
-	bool force;
+    [NOTICE_FAILED] = {4, 1},
+    [NOTICE_DELAYED] = {2, 1},
+    [NOTICE_DELIVERED] = {1, 1},
+    [NOTICE_POSTMASTER] = {4, 1},
+    [NOTICE_OTHER] = {2, 4},
 };
 
 static bool needs(const struct script_set *set, struct smtpsvr_needs *n)
@@ -60,190 +42,6 @@ static bool needs(const struct script_set *set, struct smtpsvr_needs *n)
 		n->headers = n->body = n->body_stored = n->header_changes = n->body_changes =
 		    n->recipient_changes = true;
 	return wanted;
-}
-
-/* ---- what the notice says ---- */
-
-/* Sender of Postfix's notices to the postmaster: double_bounce_sender, whose default this is. */
-static bool from_double_bounce(const char *sender)
-{
-	static const char name[] = "double-bounce";
-
-	return strncasecmp(sender, name, sizeof name - 1) == 0 &&
-	       (sender[sizeof name - 1] == '\0' || sender[sizeof name - 1] == '@');
-}
-
-static char *header_text(const struct mail *m, const char *name)
-{
-	char *value = message_header_unfolded(m->message, name);
-
-	return value != NULL ? value : xstrdup("");
-}
-
-/* A user's own mail from the null sender (a vacation notice) is none. */
-static bool is_notice(const struct mail *m)
-{
-	const char *sender = message_sender(m->message)->address;
-	char *from;
-	bool by_mta;
-
-	if (!m->local_submission || (*sender != '\0' && !from_double_bounce(sender)))
-		return false;
-	from = header_text(m, "From");
-	by_mta = strcasestr(from, "MAILER-DAEMON") != NULL;
-	free(from);
-	return by_mta;
-}
-
-/* RFC 3462, and its parts for addresses and headers beyond ASCII (RFC 6533). */
-static const struct mime_section *find_type(
-    const struct mime *mime, const char *const (*types)[2], size_t n)
-{
-	for (size_t k = 0; k < n; k++)
-		for (size_t i = 0; i < mime_section_count(mime); i++) {
-			const struct mime_section *s = mime_section(mime, i);
-
-			if (strcmp(s->type, types[k][0]) == 0 &&
-			    strcmp(s->subtype, types[k][1]) == 0)
-				return s;
-		}
-	return NULL;
-}
-
-/* The beginning of a section's body as it stands in the message. */
-static char *read_body(const struct mail *m, const struct mime_section *s, size_t *n)
-{
-	uint64_t size = s->end - s->body;
-	size_t want = size < LIMIT_DSN_PART_BYTES ? (size_t)size : LIMIT_DSN_PART_BYTES;
-	char *out = xmalloc(want + 1);
-	ssize_t got;
-
-	for (*n = 0; *n < want; *n += (size_t)got) {
-		got = message_read(m->message, s->body + *n, out + *n, want - *n);
-		if (got <= 0)
-			break;
-	}
-	out[*n] = '\0';
-	return out;
-}
-
-static void read_report(struct notice *b, const struct mime *mime)
-{
-	static const char *const types[][2] = {
-	    {"message", "delivery-status"}, {"message", "global-delivery-status"}};
-	const struct mime_section *s = find_type(mime, types, sizeof types / sizeof *types);
-	size_t n = 0;
-	char *text = s != NULL ? read_body(b->mail, s, &n) : xstrdup("");
-
-	dsn_parse(&b->dsn, text, n);
-	free(text);
-}
-
-static enum kind kind_of(const struct notice *b)
-{
-	const char *action = b->dsn.n > 0 ? b->dsn.recipients[0].action : "";
-
-	if (b->dsn.n == 0)
-		return KIND_NOTICE;
-	if (from_double_bounce(message_sender(b->mail->message)->address))
-		return KIND_POSTMASTER;
-	for (int k = KIND_FAILED; k <= KIND_DELAYED; k++)
-		if (strcmp(action, kinds[k].action) == 0)
-			return (enum kind)k;
-	return KIND_DELIVERED;
-}
-
-/* The header of the message that the report is about: its part in the report is a message or the
- * header of one. */
-static void add_original(struct notice *b, const struct mime *mime)
-{
-	static const char *const types[][2] = {{"message", "rfc822"}, {"text", "rfc822-headers"},
-	    {"message", "global"}, {"message", "global-headers"}};
-	const struct mime_section *s = find_type(mime, types, sizeof types / sizeof *types);
-	size_t n = 0;
-	char *header;
-
-	header = s != NULL ? read_body(b->mail, s, &n) : xstrdup("");
-	for (int i = 0; i < 2; i++) {
-		char *value = dsn_header_field(header, n, i == 0 ? "Subject" : "Message-ID");
-		char *text = mime_words_decode(value);
-
-		strlist_add(&b->parameters, text);
-		free(text);
-		free(value);
-	}
-	free(header);
-}
-
-/* All recipients that the notice is about. */
-static void add_everybody(struct notice *b)
-{
-	char *all = xstrdup("");
-
-	for (size_t i = 0; i < b->dsn.n; i++) {
-		char *more =
-		    xasprintf("%s%s%s", all, i > 0 ? ", " : "", b->dsn.recipients[i].final);
-
-		free(all);
-		all = more;
-	}
-	strlist_add(&b->parameters, all);
-	free(all);
-}
-
-static void describe(struct notice *b, const struct mime *mime)
-{
-	static char empty[] = "";
-	static const struct dsn_recipient none = {empty, empty, empty, empty, empty, empty};
-	const struct dsn_recipient *r = b->dsn.n > 0 ? &b->dsn.recipients[0] : &none;
-
-	b->kind = kind_of(b);
-	b->error = xstrdup(r->diagnostic);
-	b->connect_error =
-	    b->dsn.n > 0 && *r->remote_mta == '\0' &&
-	    (strncmp(r->status, "4.4.", 4) == 0 || strncmp(r->status, "5.4.", 4) == 0);
-	strlist_add(&b->parameters, r->final);
-	strlist_add(&b->parameters, r->diagnostic);
-	strlist_add(&b->parameters, r->status);
-	strlist_add(&b->parameters, r->remote_mta);
-	strlist_add(&b->parameters, b->dsn.reporting_mta);
-	add_original(b, mime);
-	add_everybody(b);
-}
-
-static ssize_t read_message(void *arg, uint64_t offset, void *out, size_t n)
-{
-	return message_read(arg, offset, out, n);
-}
-
-/* The text of the part for people; none: "". */
-static char *part_text(const struct notice *b)
-{
-	const struct mime_source source = {read_message, (struct message *)b->mail->message};
-
-	return b->text != NULL ? dsn_part_text(&source, b->text) : xstrdup("");
-}
-
-static bool read_notice(struct notice *b)
-{
-	const struct mime *mime = mail_mime(b->mail);
-
-	if (mime == NULL || message_truncated(b->mail->message)) {
-		log_warn(b->mail->id, "errors.lua not asked: the notice was not kept whole");
-		return false;
-	}
-	read_report(b, mime);
-	describe(b, mime);
-	b->text = mime_find(mime, "1");
-	if (b->text != NULL &&
-	    (strcmp(b->text->type, "text") != 0 || strcmp(b->text->subtype, "plain") != 0))
-		b->text = NULL;
-	b->old[TITLE] = header_text(b->mail, "Subject");
-	b->old[MESSAGE] = part_text(b);
-	mail_recipients(b->mail, &b->targets);
-	b->old[TARGET] = xstrdup(b->targets.n > 0 ? b->targets.v[0] : "");
-	b->old[SENDER] = header_text(b->mail, "From");
-	return true;
 }
 
 /* ---- the templates of ProcessError() ---- */
@@ -366,14 +164,15 @@ static bool call_hook(struct notice *b)
 	    .l_results = l_results,
 	    .arg = b};
 	char *text = b->old[MESSAGE], *template = as_template(text);
-	enum instance_end end = instance_open(&b->instance, b->mail->set, SCRIPT_ERRORS,
-	    b->mail->id, b->mail->deadline_ms, NULL, NULL);
+	struct instance instance;
+	enum instance_end end = instance_open(
+	    &instance, b->mail->set, SCRIPT_ERRORS, b->mail->id, b->mail->deadline_ms, NULL, NULL);
 
 	if (!newer)
 		b->old[MESSAGE] = template;
 	if (end == INSTANCE_DONE)
-		end = instance_call(&b->instance, &call);
-	instance_close(&b->instance);
+		end = instance_call(&instance, &call);
+	instance_close(&instance);
 	b->old[MESSAGE] = text;
 	free(template);
 	if (end != INSTANCE_DONE)
@@ -543,18 +342,11 @@ static void apply(struct mail *m)
 {
 	struct notice b = {.mail = m};
 
-	if (!is_notice(m) || !read_notice(&b))
+	if (!notice_is_one(m) || !notice_read(&b))
 		return;
 	if (call_hook(&b))
 		carry_out(&b);
-	for (int i = 0; i < TEXTS; i++) {
-		free(b.old[i]);
-		free(b.now[i]);
-	}
-	free(b.error);
-	strlist_clear(&b.parameters);
-	strlist_clear(&b.targets);
-	dsn_clear(&b.dsn);
+	notice_clear(&b);
 }
 
 const struct mail_stage mail_errors = {"errors.lua", needs, apply};

@@ -197,6 +197,15 @@ def test_throttle(postfix, milter):
     postfix.wait_deliveries(2, recipient="ann@one.test")
 
 
+def test_throttle_without_its_store(postfix, milter):
+    """R18: a store that cannot be used holds no bounce back."""
+    milter.start(None, "errors.per_hour=1", "store=sqlite:/proc/no/store.db", errors='''
+        function ProcessError(i, e, c, si, subject) return "notice" end''')
+    for count in 1, 2:
+        bounce(postfix)
+        postfix.wait_deliveries(count, recipient="ann@one.test")
+
+
 def test_mail_of_others_is_left_alone(mta, milter):
     """What comes by SMTP from the null sender is somebody else's report."""
     milter.start(None, errors="function ProcessError() error('called') end")

@@ -1,6 +1,7 @@
 /* user_redirect.lua and delivery.lua without an MTA: a message in, the verdict out. The integration
  * tests show the same on Postfix and Sendmail. R6: no user's script, setting or header field takes
- * anything but his own mail down. */
+ * anything but his own mail down. Longer than other files: the tables of cases are the rules, both
+ * scripts share the runner. */
 #include "tests/unit/script_rig.h"
 
 #include "common/forward_trace.h"

@@ -1,5 +1,6 @@
 /* Who is local: the file of users, aliases, accounts of the machine, the store; R6 and R16:
- * whatever stands in the files, looking an address up ends, and soon. */
+ * whatever stands in the files, looking an address up ends, and soon. One file, because all of it
+ * looks at the same made-up users. */
 #include "common/limits.h"
 #include "common/store/store_shared.h"
 #include "common/users.h"
