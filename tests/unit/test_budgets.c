@@ -24,6 +24,7 @@
 #define WITHIN(ms) ((ms) + (ms) / 10)
 #define GRAIN_MS 15	  /* the clocks, and what the rig does besides */
 #define ALLOWANCE_MS 1500 /* other programs */
+#define TRIES 4
 #define LEAST_SCRIPTS 40
 
 static const char check[] = "function Check(file, password, n)\n"
@@ -74,8 +75,8 @@ static enum instance_end call(struct instance *in, const char *file, int number)
 	return instance_call(in, &c);
 }
 
-/* All are tried, then the test fails: what is wrong with one tells about another. */
-static bool try_script(struct script_set *set, const char *file)
+/* What is wrong with how the script ended, NULL if nothing. */
+static const char *run_script(struct script_set *set, const char *file)
 {
 	const char *wrong = NULL;
 	struct instance in;
@@ -96,7 +97,17 @@ static bool try_script(struct script_set *set, const char *file)
 	print_message("%-28s %4d ms, %4d ms of processor  %s\n", file, (int)wall, (int)cpu,
 	    wrong != NULL ? wrong : "");
 	instance_close(&in);
-	return wrong == NULL;
+	return wrong;
+}
+
+/* All are tried, then the test fails: what is wrong with one tells about another. A host that takes
+ * its processor away from this machine makes any call long, but not each of several. */
+static bool try_script(struct script_set *set, const char *file)
+{
+	for (int tries = 0; tries < TRIES; tries++)
+		if (run_script(set, file) == NULL)
+			return true;
+	return false;
 }
 
 /* The scripts of tests/hostile that have this budget in common. */
