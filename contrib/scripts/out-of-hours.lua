@@ -19,16 +19,26 @@ function MainGetSettings()
     }
 end
 
-local function is_open()
+-- A setting that is an hour. An error in it leaves this user's mail as it is, and is in LUAERRORS.LOG.
+local function hour(user, name)
+    local value = tonumber(UserSettings[name])
+    if not value or value < 0 or value > 24 then
+        error(string.format("setting %s of %s is %q, and not an hour from 0 to 24: " ..
+            "mailhooks users set %s %s 8", name, user, tostring(UserSettings[name]), user, name), 0)
+    end
+    return value
+end
+
+local function is_open(user)
     local now = os.date("*t")
-    return workdays[os.date("%a")] and now.hour >= tonumber(UserSettings.Opens)
-        and now.hour < tonumber(UserSettings.Closes)
+    local opens, closes = hour(user, "Opens"), hour(user, "Closes")
+    return workdays[os.date("%a")] and now.hour >= opens and now.hour < closes
 end
 
 -- Called for each user who gets the message. The global variables begin as the user's settings say,
 -- and what is changed counts for this message only.
 function MainDoRouting(user)
-    if UserSettings.OutOfHoursAssistant == "" or is_open() then
+    if UserSettings.OutOfHoursAssistant == "" or is_open(user) then
         return
     end
     if Assistants ~= "" then

@@ -322,16 +322,18 @@ static void folder_field(int number, char *name, size_t size)
 		snprintf(name, size, "X-Mailhooks-Folder-%d", number);
 }
 
+/* The first field that cannot be removed refuses the message, and is the only one in the log. */
 static void remove_forged(struct mail *m)
 {
+	static const char *const others[] = {FLAGS_FIELD, HELD_FIELD};
 	char name[40];
 
-	for (int i = 1; i <= FOLDER_FIELDS; i++) {
+	for (int i = 1; i <= FOLDER_FIELDS && m->verdict->action == VERDICT_CONTINUE; i++) {
 		folder_field(i, name, sizeof name);
 		mail_remove_headers(m, name);
 	}
-	mail_remove_headers(m, FLAGS_FIELD);
-	mail_remove_headers(m, HELD_FIELD);
+	for (size_t i = 0; i < COUNT(others) && m->verdict->action == VERDICT_CONTINUE; i++)
+		mail_remove_headers(m, others[i]);
 }
 
 static bool is_keyword(const char *s)

@@ -324,7 +324,10 @@ def test_example_disclaimer(mta, milter):
     assert plain.startswith("x\n_______________\nThis message") and plain.endswith("· example.com")
     assert html.startswith("<body>x\n<hr>\n<p style=") and html.endswith("</p>\n</body>")
     assert send("ann@two.test", "hi", "b@two.test") == ["x", "<body>x</body>"]
-    assert send("ann@one.test", "Re: hi", "c@two.test") == ["x", "<body>x</body>"]
+    for n, prefix in enumerate(("Re", "RE[2]", "AW ", "Antw", "[list] Sv", "回复")):
+        assert send("ann@one.test", f"{prefix}: hi", f"c{n}@two.test") == ["x", "<body>x</body>"], prefix
+    for n, subject in enumerate(("Reply: hi", "Recall", "Remember: re: this")):
+        assert send("ann@one.test", subject, f"d{n}@two.test") != ["x", "<body>x</body>"], subject
 
 
 def test_body_changes_are_asked_for_when_needed(mta, milter):

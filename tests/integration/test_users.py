@@ -234,6 +234,15 @@ def test_delivery_hands_on(mta, milter):
     assert "do not have the same" in milter.log()
 
 
+@pytest.mark.parametrize("mta", ["postfix"], indirect=True)   # Sendmail takes 32 KiB of header only
+def test_forged_fields_behind_more_than_we_keep(mta, milter):
+    """R7: nobody hides a folder of his own behind them; the log says so once."""
+    users = Users(mta, milter, "ann:\n", delivery="function DeliverMessage() end")
+    message = 20100 * "X: y\n" + f"{FOLDER}: Trash\nSubject: s\n\nx\n"
+    assert mta.send(SENDER, users.at("ann"), message).code == 554
+    assert milter.log().count("cannot be removed") == 1
+
+
 def test_delivery_forwards_and_rewrites_the_sender(mta, milter):
     users = Users(mta, milter, "ann:\nbob:\n", delivery=f"""
         function DeliverMessage()
@@ -303,6 +312,10 @@ def test_out_of_hours(mta, milter):
     assert users.send("ann", "bob") == ["ann", "bob"]
     users.command("set", "ann", "Closes", "9")
     assert users.send("ann") == ["ann", "bob"]
+    users.command("set", "ann", "Opens", "eight")
+    assert users.send("ann") == ["ann"]
+    assert 'setting Opens of ann is "eight", and not an hour from 0 to 24: mailhooks users set ann Opens 8' \
+        in milter.errors()
 
 
 def filed(delivery, directory):
