@@ -1,6 +1,6 @@
 /* passwd_check.c - `mailhooks passwd-check`: may this user have the password on standard input?
  *
- * For pam_exec(8) in the stack `password`, and for programs of one's own. Fails closed: whatever
+ * For PAM, and for programs of one's own. Fails closed: whatever
  * goes wrong, the exit status is not 0. As root it becomes the user of the daemons before any
  * script is looked at, so that a script has no more rights than there, and the log files keep their
  * owner. */

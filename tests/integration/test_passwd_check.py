@@ -1,4 +1,4 @@
-"""mailhooks passwd-check: on its own, before a real password change, and from pam_exec (R18)."""
+"""mailhooks passwd-check: on its own, before real password changes, and from PAM (R18)."""
 
 import pathlib
 import shutil
@@ -16,6 +16,10 @@ BINARY = machine.BUILD / "cli/mailhooks"
 EXAMPLE = machine.TOP / "contrib/scripts/passwordcheck.lua"
 LOGIN = machine.TOP / "contrib/pam.d/login.snippet"
 CHANGE = machine.TOP / "contrib/checked-chpasswd"
+STACK = machine.TOP / "contrib/pam.d/common-password-debian12.snippet"
+SCRIPT = machine.TOP / "contrib/pam.d/pam_script_passwd"
+MODULE = next((machine.CACHE / "pam-script").glob("lib/*/security/pam_script.so"), None)
+PASSWD = pathlib.Path("/etc/pam.d/passwd")
 SERVICE = pathlib.Path("/etc/pam.d/mailhooks-test")
 GOOD, BETTER = "Correct+Horse1", "battery-Staple2"
 
@@ -228,3 +232,87 @@ def test_pam_exec_fails_closed(checker, user):
     assert not log_in(user, GOOD)[0]
     SERVICE.write_text(SERVICE.read_text().replace(str(BINARY), f"{BINARY}.missing"))
     assert not log_in(user, GOOD)[0]
+
+
+# passwd(1), with Debian 12's libpam-script
+
+@pytest.fixture
+def stack(checker, user):
+    """/etc/pam.d/passwd of this private machine as the snippet has it. Returns the script's path."""
+    directory = pathlib.Path("/etc/mailhooks/pam")
+    directory.mkdir(parents=True, exist_ok=True)
+    script, text, old = directory / SCRIPT.name, SCRIPT.read_text(), PASSWD.read_text()
+    assert text.count("/usr/bin/mailhooks passwd-check") == 1 and f"dir={directory}\n" in STACK.read_text()
+    script.write_text(text.replace("/usr/bin/mailhooks passwd-check", checker.command))
+    script.chmod(SCRIPT.stat().st_mode & 0o777)
+    assert MODULE, "run tests/integration/fetch-programs"
+    stack = STACK.read_text().replace(" pam_script.so", f" {MODULE}").replace("\tpam_script.so", f"\t{MODULE}")
+    PASSWD.write_text(stack + "password requisite pam_deny.so\npassword required pam_permit.so\n")
+    machine.run("chpasswd", stdin=f"{user}:{GOOD}\n".encode())   # by another service: not asked here
+    yield script
+    PASSWD.write_text(old)
+    script.unlink(missing_ok=True)
+    pathlib.Path("/etc/security/opasswd").unlink(missing_ok=True)
+
+
+def passwd(user, new, current=None, env=None):
+    """passwd(1), of the user himself when he gives his current password, else of root."""
+    who = ["setpriv", "--reuid", user, "--regid", user, "--clear-groups"] if current else []
+    lines = [*([current] if current else []), new, new]
+    done = machine.run(*who, "passwd", *([] if current else [user]), check=False, env=env,
+                       stdin="".join(line + "\n" for line in lines).encode())
+    return done.returncode == 0, (done.stdout + done.stderr).decode()
+
+
+def test_passwd_stores_what_is_accepted(user, stack):
+    """For a user and for root; the reason of a refusal is shown."""
+    for current, new, why in ((GOOD, "password", "This is one of the passwords that are tried first"),
+                              (None, "Tester-2000", "The password contains your name")):
+        changed, said = passwd(user, new, current)
+        assert not changed and why in said and is_password(user, GOOD)
+    assert passwd(user, BETTER, GOOD)[0] and is_password(user, BETTER)
+    odd = "Odd$(x)`x`'\"\\ %s 1"
+    assert passwd(user, odd, BETTER)[0] and is_password(user, odd)     # nothing reads it as shell
+    assert passwd(user, "By+Root+1")[0] and is_password(user, "By+Root+1")
+
+
+def test_passwd_has_nothing_from_the_users_environment(user, stack):
+    """R1, R18: no function, start file or program of the user's own answers in our place."""
+    evil = machine.new_directory("evil")
+    for name in "mailhooks", "env", "printf":
+        (evil / name).write_text("#!/bin/sh\nexit 0\n")
+        (evil / name).chmod(0o755)
+    (evil / "start").write_text("exit 0\n")
+    env = {"PATH": f"{evil}:/usr/bin:/bin:/usr/sbin:/sbin", "BASH_ENV": f"{evil}/start", "ENV": f"{evil}/start",
+           "BASH_FUNC_printf%%": "() { exit 0; }", "BASH_FUNC_unset%%": "() { exit 0; }", "PAM_USER": "root",
+           "PAM_AUTHTOK": BETTER}
+    assert not passwd(user, "password", GOOD, env)[0] and is_password(user, GOOD)
+    assert passwd(user, BETTER, GOOD, env)[0] and is_password(user, BETTER)
+
+
+def test_passwd_fails_closed(checker, user, stack):
+    """R18: broken script, broken configuration, no command, no PAM script, one that others may
+    write: the old password stays."""
+    def refused(current=None):
+        return not passwd(user, BETTER, current)[0] and is_password(user, GOOD)
+
+    good = (checker.scripts / "passwordcheck.lua").read_text()
+    for broken in "function Check() error('broken') end", "function Check(", "function Check() while true do end end":
+        checker.script(broken)
+        assert refused(), broken
+    checker.script(good)
+    config = checker.config.read_text()
+    checker.config.write_text("nonsense")
+    assert refused()
+    checker.config.write_text(config)
+    text = stack.read_text()
+    stack.write_text(text.replace(str(BINARY), f"{BINARY}.missing"))
+    assert refused()
+    stack.write_text(text)
+    stack.chmod(0o777)
+    assert refused()
+    stack.chmod(0o755)
+    moved = stack.rename(stack.with_suffix(".away"))
+    assert refused() and refused(GOOD)
+    moved.rename(stack)
+    assert passwd(user, BETTER, GOOD)[0] and is_password(user, BETTER)     # and all is well again

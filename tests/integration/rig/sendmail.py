@@ -7,7 +7,7 @@ import signal
 
 from rig import machine, mta
 
-PACKAGE = machine.CACHE / "sendmail"   # filled by tests/integration/fetch-sendmail
+PACKAGE = machine.CACHE / "sendmail"   # filled by tests/integration/fetch-programs
 
 SENDMAIL_MC = """\
 divert(-1)
@@ -109,7 +109,7 @@ class Sendmail(mta.Mta):
         package = pathlib.Path(PACKAGE)
         source = package / "usr/libexec/sendmail/sendmail"
         if not source.exists():
-            raise RuntimeError(f"no Sendmail in {package}: run tests/integration/fetch-sendmail")
+            raise RuntimeError(f"no Sendmail in {package}: run tests/integration/fetch-programs")
         shutil.copyfile(source, self.binary)
         self.binary.chmod(0o755)
         cf = package / "usr/share/sendmail/cf"
