@@ -41,7 +41,8 @@ struct map_answer map_tls_late(const struct map_query *q, int number)
 
 /* ---- the servers of the next hop ---- */
 
-/* Those that this delivery has seen and may use; false: it is about another domain. */
+/* Those that this delivery has seen. One that is not used now counts too: the answer is remembered,
+ * and it may be back before the next one. False: it is about another domain. */
 static bool servers_of_delivery(
     const struct map_query *q, const char *domain, struct mx_servers *out, int64_t *size)
 {
@@ -49,8 +50,7 @@ static bool servers_of_delivery(
 	bool same = d != NULL && d->domain != NULL && strcmp(d->domain, domain) == 0;
 
 	for (size_t i = 0; same && i < d->nhosts; i++)
-		if (!d->hosts[i].dropped)
-			mx_servers_add(out, d->hosts[i].host, d->hosts[i].preference, 0);
+		mx_servers_add(out, d->hosts[i].host, d->hosts[i].preference, 0);
 	if (same)
 		*size = d->size;
 	if (d != NULL)

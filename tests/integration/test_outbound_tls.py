@@ -171,6 +171,22 @@ def test_strictest_of_all_hosts(server, policy, servers, dns):
                    for line in d.said)
 
 
+def test_a_held_host_counts(server, policy, servers, dns):
+    """What a host demands that is not used now is demanded of the others: the answer may still be
+    the last one when the host is back and the script is late."""
+    dns.add("mx-host=both.test,mail.clear.test,10", "mx-host=both.test,mail.right.test,20")
+    policy.start(None, outbound.store(policy), mxout="""
+        function ServerDetails(params, headers, actions)
+            if params.server == "mail.right.test" then actions.forceTLS = 1 end
+        end
+    """, mxserverrules="""
+        function CheckServer(domain, mxserver) return mxserver ~= "mail.right.test" end
+    """)
+    assert server.send("ann@sender.test", "bob@both.test", MESSAGE).ok
+    server.wait_log(r"to=<bob@both\.test>, .*dsn=4\.7\.4, status=deferred")
+    assert servers.dialogues_with(SERVERS["right.test"]) == []
+
+
 def test_no_answer_is_not_in_clear(server, policy):
     """R18: a script that is broken or slow never lets mail out in clear: it waits, or goes by the
     last answer."""
