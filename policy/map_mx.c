@@ -204,6 +204,8 @@ static void note_self(const struct map_query *q, enum delivery_self self)
 	delivery_leave(d);
 }
 
+/* The name of an MX record may be an alias (RFC 2181 10.3 forbids it, but Postfix follows it), so
+ * that the record of this host's address has another owner: its address tells. */
 static struct map_answer answer_address(const struct map_query *q, const struct dns_key *k)
 {
 	struct mx_case c = {.set = q->set, .id = q->id, .deadline_ms = q->deadline_ms};
@@ -216,7 +218,9 @@ static struct map_answer answer_address(const struct map_query *q, const struct 
 	char *domain = NULL;
 
 	ip_address_parse(&ip, k->value);
-	if (!way_round && delivery_address(d, k->owner, &ip) != NULL) {
+	if (!way_round &&
+	    (delivery_address(d, k->owner, &ip) != NULL ||
+		(d->ndropped > 0 && own_host_address(script_set_config(q->set), &ip)))) {
 		domain = xstrdup(d->domain);
 		self = d->self;
 		if (self == SELF_UNKNOWN)

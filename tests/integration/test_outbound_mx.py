@@ -221,6 +221,18 @@ def test_we_are_the_backup(hosts, make_postfix, policy, dns):
     assert "status=bounced" not in server.log()
 
 
+def test_we_are_the_backup_under_an_alias(hosts, make_postfix, policy, dns):
+    """The same when our MX record names an alias: no server that brings it back gets the mail."""
+    server = make_postfix(milter=None, parameters=outbound.parameters(policy, "mx"))
+    dns.add(*backup_zone("a")[:-1], "host-record=real.backup.test,127.0.0.1",
+            "cname=us.backup.test,real.backup.test")
+    start_refusing(policy, 60, "a")
+    send(server, "bob@backup.test")
+    server.wait_log(r"to=<bob@backup\.test>, .*dsn=4\.7\.0, status=deferred")
+    policy.wait_log("the next one is this host: the mail waits")
+    assert hosts.dialogues_with(HOSTS["c"]) == [] and "status=bounced" not in server.log()
+
+
 def test_postfix_would_bounce(hosts, make_postfix, policy, dns):
     """The control: what Postfix does when a filter does not think of it."""
     table = machine.new_directory("table") / "filter"
