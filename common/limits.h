@@ -108,7 +108,7 @@
 #define LIMIT_REDIS_REDIRECTS 8		 /* MOVED and ASK followed for one call */
 
 /* The policy service. Postfix itself stops at about these sizes (socketmap observed). */
-#define LIMIT_SOCKETMAP_QUERY_BYTES 10000  /* map name and key; a long header is cut before */
+#define LIMIT_SOCKETMAP_QUERY_BYTES 110000 /* map name and key; header_size_limit is 102400 */
 #define LIMIT_SOCKETMAP_REPLY_BYTES 100000 /* Postfix refuses longer ones */
 #define LIMIT_POLICY_REQUEST_BYTES 65536   /* one request; real ones have some 800 bytes */
 #define LIMIT_POLICY_ATTRIBUTES 100	   /* Postfix 3.7 sends 29 */

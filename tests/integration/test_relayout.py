@@ -79,6 +79,20 @@ def test_a_forged_field_means_nothing(site):
     assert [name for name, _ in delivery.fields if name.strip().lower() == FIELD.lower()] == []
 
 
+def test_a_long_field_of_another_filter(site):
+    """Postfix shows the map every field that a filter adds, as long as it is."""
+    site.run(CHOOSE)
+    site.milter.script("smtpsvr.lua", """
+        function ProcessMessage(from, subject, recipients, actions)
+            actions.HeaderModifiers = { "X-Long: " .. string.rep("0123456 ", 7000) }
+            return actions
+        end
+    """)
+    site.milter.reload()
+    assert site.send().ok
+    assert len(site.arrived("other").header("X-Long")[0]) > 50000
+
+
 def test_held_when_every_sender_skips(site):
     site.run("""function CheckFile(name, actions)
         actions.SkipSend, actions.Reason = true, "not by " .. sendername
