@@ -15,8 +15,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define RECORD_BYTES (1u << 20)	     /* of a file; what is above it is not read */
-#define RECORD_LIST_BYTES (1u << 18) /* kept of the header, and of the recipients */
+#define RECORD_BYTES (1u << 20)	     /* of a file; what is above it is not read, so ... */
+#define RECORD_LIST_BYTES (1u << 18) /* kept of the header, and of the recipients ... */
+#define RECORD_TEXT_BYTES (1u << 16) /* and of one text: it never comes to that */
+#define RECORD_HEAD_BYTES 32	     /* in front of a value, at most */
 #define ID_LEAST 5
 #define ID_MOST 24
 
@@ -63,7 +65,9 @@ bool queue_record_is_id(const char *id)
 
 static void put(FILE *f, const char *name, const char *text)
 {
-	fprintf(f, "%s %zu\n%s\n", name, strlen(text), text);
+	size_t n = strnlen(text, RECORD_TEXT_BYTES);
+
+	fprintf(f, "%s %zu\n%.*s\n", name, n, (int)n, text);
 }
 
 static void put_list(FILE *f, const char *name, const struct strlist *list)
@@ -71,7 +75,7 @@ static void put_list(FILE *f, const char *name, const struct strlist *list)
 	size_t bytes = 0;
 
 	for (size_t i = 0; i < list->n; i++) {
-		bytes += strlen(list->v[i]);
+		bytes += RECORD_HEAD_BYTES + strlen(list->v[i]);
 		if (bytes > RECORD_LIST_BYTES)
 			break; /* the script sees the first ones */
 		put(f, name, list->v[i]);

@@ -131,6 +131,37 @@ static void test_damaged(void **state)
 	queue_record_clear(&r);
 }
 
+/* Whatever a stranger sends and a script says: what is kept can be read, or a held message would
+ * stay held for ever. */
+static void test_no_record_is_too_long(void **state)
+{
+	struct queue_record r, back = {0};
+	char *reason = malloc(2000001);
+
+	(void)state;
+	assert_non_null(reason);
+	memset(reason, 'x', 2000000);
+	reason[2000000] = '\0';
+	fill(&r);
+	xreplace(&r.reason, reason);
+	xreplace(&r.sender, reason);
+	for (int i = 0; i < 100000; i++) {
+		strlist_add(&r.recipients, "a@b");
+		strlist_add(&r.header_lines, "");
+	}
+	assert_true(queue_record_save(directory, "4WxyzABCD1", &r));
+	assert_true(queue_record_load(directory, "4WxyzABCD1", &back));
+	assert_int_equal(back.held_ms, 8);
+	assert_in_range(back.recipients.n, 1000, 99999);
+	assert_string_equal(back.recipients.v[0], r.recipients.v[0]);
+	assert_in_range(back.header_lines.n, 1000, 99999);
+	assert_in_range(strlen(back.reason), 1000, 1999999);
+	queue_record_remove(directory, "4WxyzABCD1");
+	queue_record_clear(&back);
+	queue_record_clear(&r);
+	free(reason);
+}
+
 static void test_ids(void **state)
 {
 	static const char *const wrong[] = {"", "ALL-", "-", "../../etc", "4WxyzABCD1/x",
@@ -153,6 +184,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_kept),
 	    cmocka_unit_test(test_damaged),
+	    cmocka_unit_test(test_no_record_is_too_long),
 	    cmocka_unit_test(test_ids),
 	};
 
