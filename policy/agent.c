@@ -17,7 +17,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define SOON_MS 1000 /* between two passes, however much is deferred */
+#define SOON_MS 1000  /* between two passes, however much is deferred */
+#define PAUSE_TIMES 4 /* a pass rests for so many times as long as it took: queues may be long */
 
 struct agent {
 	struct config *cfg;
@@ -63,11 +64,15 @@ static void *work(void *arg)
 {
 	struct agent *a = arg;
 	struct agent_memory memory = {0};
-	int64_t interval = a->cfg->agent.interval_seconds * 1000LL, next;
+	int64_t interval = a->cfg->agent.interval_seconds * 1000LL, begun, pause, next;
 
 	while (!is_stopped(a)) {
-		next = clock_ms() + SOON_MS;
+		begun = clock_ms();
 		agent_pass(a->cfg, &memory, is_stopped, a);
+		pause = PAUSE_TIMES * (clock_ms() - begun);
+		next = clock_ms() + (pause < interval ? pause : interval);
+		if (next < begun + SOON_MS)
+			next = begun + SOON_MS;
 		wait_for(a, interval);
 		while (clock_ms() < next && !is_stopped(a)) /* told early: others will follow */
 			wait_for(a, next - clock_ms());
