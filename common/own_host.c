@@ -73,9 +73,12 @@ bool own_host_name(const struct config *cfg, const char *name)
 
 bool own_host_domain(const struct config *cfg, const char *domain)
 {
-	for (size_t i = 0; i < cfg->outbound.local_domains.n; i++)
-		if (dns_name_same(cfg->outbound.local_domains.v[i], domain))
-			return true;
+	const struct strlist *const lists[] = {&cfg->local_domains, &cfg->outbound.local_domains};
+
+	for (size_t k = 0; k < sizeof lists / sizeof *lists; k++)
+		for (size_t i = 0; i < lists[k]->n; i++)
+			if (dns_name_same(lists[k]->v[i], domain))
+				return true;
 	return own_host_name(cfg, domain);
 }
 

@@ -10,6 +10,6 @@
 #include <stdbool.h>
 
 bool own_host_name(const struct config *, const char *name);
-/* The host name, or one of outbound.local_domains. */
+/* The host name, or one of local_domains and outbound.local_domains. */
 bool own_host_domain(const struct config *, const char *domain);
 bool own_host_address(const struct config *, const struct ip_address *);

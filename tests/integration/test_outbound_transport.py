@@ -1,9 +1,12 @@
 """GetOverrides() and FinalOverrides() on stock Postfix: servers other than those in DNS; held ones
 are left out; recipients are never refused because a server is held."""
 
+import re
+import shutil
+
 import pytest
 
-from rig import machine, outbound, postfix
+from rig import machine, milter, outbound, postfix
 from rig import policy as policy_module
 from rig.outbound import DOMAIN, HOSTS, MESSAGE
 
@@ -43,9 +46,9 @@ def server(hosts, postfix_of_module, policy):
     postfix_of_module.end_test()
 
 
-def start(policy, script, *options):
+def start(policy, script, *options, **scripts):
     policy.start(None, outbound.store(policy), "outbound.minute_ms=1500", "outbound.holds_ms=0",
-                 "outbound.route_seconds=0", *options, mxserverrules=script)
+                 "outbound.route_seconds=0", *options, mxserverrules=script, **scripts)
 
 
 def send(server, recipient):
@@ -131,3 +134,39 @@ def test_no_answer_in_time(server, hosts, policy):
     assert server.wait_delivery(recipient="joe@other.test").host == HOSTS["a"]
     assert server.send("ann@sender.test", "bob@new.test", MESSAGE).code == 451
     policy.wait_log("answered by default")
+
+
+def test_domains_of_this_machine(server, policy):
+    """Never routed, whichever of the two settings names them; Postfix asks about them too."""
+    start(policy, 'function GetOverrides() return { "away.test" } end', "local_domains=ours.test",
+          "outbound.local_domains=relayed.test")
+    for domain in ("ours.test", "OURS.test", "relayed.test"):
+        assert policy.look_up("transport", f"ann@{domain}") == "NOTFOUND "
+    assert policy.look_up("transport", "ann@theirs.test") == "OK smtp:[away.test]"
+
+
+def test_the_snippet_where_debian_has_chroots(hosts, make_postfix):
+    """contrib/postfix-outbound.cf.snippet with the paths that stand in it: those of Debian's
+    master.cf that ask are in a chroot, trivial-rewrite(8) too."""
+    server = make_postfix(milter=None)
+    spool = server.top / "spool"
+    (spool / "mailhooks").mkdir()
+    shutil.chown(spool / "mailhooks", milter.USER)
+    (spool / "etc").mkdir()
+    shutil.copy("/etc/resolv.conf", spool / "etc")
+    service = policy_module.Policy(spool / "mailhooks")
+    start(service, OVERRIDES, mxout="function ServerDetails() end function ReturnCodeHandler() end")
+    snippet = (machine.TOP / "contrib/postfix-outbound.cf.snippet").read_text()
+    maps = dict(re.findall(r"^#?(\w+) = (socketmap:\S+)$", snippet, re.M))
+    assert len(maps) == 7
+    server.set_parameters(maps)
+    master = server.etc / "master.cf"
+    text, changed = re.subn(r"^((smtp|rewrite|cleanup) unix \S+ \S+) n", r"\1 y", master.read_text(),
+                            flags=re.M)
+    assert changed == 3
+    master.write_text(text)
+    server.reload()
+    send(server, "bob@other.test")
+    assert server.wait_delivery(recipient="bob@other.test").host == HOSTS["a"]
+    assert "warning:" not in server.log()
+    assert service.finish() == []
