@@ -42,12 +42,27 @@ static struct held copy_of(const struct store_hold *h)
 	return out;
 }
 
+static size_t find(const struct known *k, const struct held *h)
+{
+	size_t i = 0;
+
+	while (
+	    i < k->n && (k->v[i].dimension != h->dimension || strcasecmp(k->v[i].key, h->key) != 0))
+		i++;
+	return i;
+}
+
+static void add(struct known *k, const struct held *h)
+{
+	k->v = xgrow(k->v, k->n, sizeof *k->v);
+	k->v[k->n++] = *h;
+}
+
 static bool collect(const struct store_hold *h, void *arg)
 {
-	struct known *k = arg;
+	struct held one = copy_of(h);
 
-	k->v = xgrow(k->v, k->n, sizeof *k->v);
-	k->v[k->n++] = copy_of(h);
+	add(arg, &one);
 	return true;
 }
 
@@ -81,6 +96,17 @@ static uint64_t changes_now(void)
 	return n;
 }
 
+/* What the store did not take goes on in this process. */
+static void take_over(const struct known *old, struct known *fresh)
+{
+	int64_t now = holds_now_ms();
+
+	for (size_t i = 0; i < old->n; i++)
+		if (old->v[i].ours && old->v[i].until_ms > now && fresh->n < LIMIT_STORE_HOLDS &&
+		    find(fresh, &old->v[i]) == fresh->n)
+			add(fresh, &old->v[i]);
+}
+
 /* What was set meanwhile is not in a list that was read before: it is then read once more, by the
  * next caller. */
 static void put_list(
@@ -92,6 +118,7 @@ static void put_list(
 	    strcmp(list_url, url) == 0) {
 		struct known old = list;
 
+		take_over(&old, fresh);
 		list = *fresh;
 		*fresh = old;
 		read_ms = clock_ms();
@@ -160,23 +187,19 @@ enum store_answer holds_find(
 
 /* ---- changing it ---- */
 
-static void note(const char *url, const struct store_hold *h)
+static void note(const char *url, const struct store_hold *h, bool ours)
 {
 	struct held mine = copy_of(h);
 	size_t i;
 
+	mine.ours = ours;
 	pthread_mutex_lock(&lock);
 	if (list_url != NULL && strcmp(list_url, url) == 0) {
-		for (i = 0; i < list.n; i++)
-			if (list.v[i].dimension == mine.dimension &&
-			    strcasecmp(list.v[i].key, mine.key) == 0)
-				break;
-		if (i == list.n && list.n < LIMIT_STORE_HOLDS) {
-			list.v = xgrow(list.v, list.n, sizeof *list.v);
-			list.n++;
-		}
+		i = find(&list, &mine);
 		if (i < list.n)
 			list.v[i] = mine;
+		else if (list.n < LIMIT_STORE_HOLDS)
+			add(&list, &mine);
 		changes++;
 	}
 	pthread_mutex_unlock(&lock);
@@ -192,7 +215,7 @@ enum store_answer holds_set(const char *url, const struct store_hold *h, int ms)
 		store_shared_put(store);
 		store_shared_report(url, answer);
 	}
-	note(url, h);
+	note(url, h, answer == STORE_UNKNOWN);
 	return answer;
 }
 

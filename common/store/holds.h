@@ -1,9 +1,9 @@
 /* holds.h - which hosts are held now: the holds of the store, as every decision asks for them.
  *
  * The list of all holds is read at most once in outbound.holds_ms, so that a decision costs no
- * round trip of its own; what this process sets counts at once. While the store cannot be asked,
- * what was known of it goes on. Thread-safe: one caller reads the list, the others go on with the
- * one before. */
+ * round trip of its own; what this process sets counts at once, and until its end even if the store
+ * answers but takes nothing (full, read-only). While the store cannot be asked, what was known of
+ * it goes on. Thread-safe: one caller reads the list, the others go on with the one before. */
 #pragma once
 
 #include "common/limits.h"
@@ -18,6 +18,7 @@ struct held { /* texts are clipped */
 	char key[LIMIT_STORE_HOLD_TEXT_BYTES];
 	char who[LIMIT_STORE_HOLD_TEXT_BYTES], reason[LIMIT_STORE_HOLD_TEXT_BYTES];
 	int64_t until_ms; /* since 1970 */
+	bool ours;	  /* the store has not taken it */
 };
 
 enum store_answer holds_find(

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
 
 static struct script_rig rig;
 static char logged[8192];
@@ -253,6 +254,15 @@ static void put_hold(enum store_dimension dimension, const char *key, int64_t ms
 	store_shared_put(s);
 }
 
+static void release(enum store_dimension dimension, const char *key)
+{
+	struct store *s = store_shared_get(rig.config->store);
+
+	assert_non_null(s);
+	assert_int_equal(store_hold_release(s, dimension, key, 5000), STORE_FOUND);
+	store_shared_put(s);
+}
+
 static void test_a_hold_is_not_asked_again(void **state)
 {
 	struct script_set *set = load("calls = 0\nfunction CheckServer(d, mx)\n"
@@ -304,6 +314,37 @@ static void test_holds_by_hand(void **state)
 	script_set_unref(set);
 }
 
+/* A store that answers and takes nothing (full, read-only, here locked by another writer): the
+ * process that has set a hold keeps it, whatever the list says, until its end. */
+static void test_a_hold_that_the_store_does_not_take(void **state)
+{
+	const struct hold_target both[] = {{.server = "mx1.test"}, {.server = "mx2.test"}};
+	const char *url = rig.config->store;
+	struct store_hold h = {.dimension = STORE_SERVER, .key = "mx1.test", .who = "test"};
+	struct held held;
+	sqlite3 *db;
+
+	(void)state;
+	put_hold(STORE_SERVER, "mx2.test", 60000);
+	assert_int_equal(holds_find(url, &both[0], 0, &held, 5000), STORE_ABSENT);
+	assert_int_equal(sqlite3_open(strchr(url, ':') + 1, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	h.until_ms = holds_now_ms() + 500;
+	assert_int_equal(holds_set(url, &h, 50), STORE_UNKNOWN);
+	h.until_ms = holds_now_ms() + 60000;
+	assert_int_equal(holds_set(url, &h, 50), STORE_UNKNOWN);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(holds_find(url, &both[i % 2], 0, &held, 5000), STORE_FOUND);
+	/* it is writable again: what the store takes is the store's, and ends with its release */
+	assert_int_equal(sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	assert_int_equal(holds_set(url, &h, 5000), STORE_FOUND);
+	assert_int_equal(holds_find(url, &both[0], 0, &held, 5000), STORE_FOUND);
+	release(STORE_SERVER, "mx1.test");
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(holds_find(url, &both[0], 0, &held, 5000), STORE_ABSENT);
+}
+
 static void test_on_error(void **state)
 {
 	struct script_set *set;
@@ -328,6 +369,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_a_script_cannot_hold_for_ever, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_a_hold_is_not_asked_again, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_holds_by_hand, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_a_hold_that_the_store_does_not_take, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_on_error, setup, teardown),
 	};
 
