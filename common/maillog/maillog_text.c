@@ -105,11 +105,23 @@ bool text_is_address(struct maillog_text t)
 	return ip_address_parse(&ip, copy);
 }
 
+/* A next hop that is an IPv6 address stands in the place of the name. */
+static size_t host_bytes(struct maillog_text t)
+{
+	size_t n = text_name_bytes(t), end = n;
+
+	if (n == t.n || t.s[n] != ':')
+		return n;
+	while (end < t.n && end < INET6_ADDRSTRLEN && t.s[end] != '[')
+		end++;
+	return text_is_address((struct maillog_text){t.s, end}) ? end : 0;
+}
+
 bool text_host(struct maillog_text *t, struct maillog_text *server, struct maillog_text *address)
 {
 	struct maillog_text rest = *t, inside, name;
 
-	name = (struct maillog_text){rest.s, text_name_bytes(rest)};
+	name = (struct maillog_text){rest.s, host_bytes(rest)};
 	skip(&rest, name.n);
 	if (name.n == 0 || !text_word(&rest, "[") || !text_until(&rest, "]", &inside) ||
 	    !text_is_address(inside))

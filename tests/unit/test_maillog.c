@@ -303,6 +303,13 @@ static void test_lies_of_names(void **state)
 	    {"host mx.test[nonsense] said: 450 no", NULL},
 	    {"host [192.0.2.1] said: 450 no", NULL},
 	    {"host _mx-1.test[2001:db8::1] said: 450 no", "_mx-1.test"},
+	    {"host 2001:db8::1[2001:db8::1] said: 450 no", "2001:db8::1"},
+	    {"host ::1[::1] said: 450 no", "::1"},
+	    {"host a:b.test[192.0.2.1] said: 450 no", NULL},
+	    {"host 2001:db8::1", NULL},
+	    {"to=<a@b>, relay=2001:db8::1[2001:db8::1]:25, delay=1, delays=0/0/0/1, dsn=4.0.0, "
+	     "status=deferred (x)",
+		"2001:db8::1"},
 	    {"to=<\"a>, relay=e[6.6.6.6]:25, delay=0, delays=0, dsn=2.0.0, status=sent (ok)\"@b>, "
 	     "relay=mx.test[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=4.0.0, status=deferred (x)",
 		"mx.test"},
