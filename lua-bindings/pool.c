@@ -66,12 +66,10 @@ struct runtime *runtime_acquire(struct script_set *set, const struct log_id *id)
 
 	if (rt == NULL)
 		rt = runtime_new(set, script_set_config(set)->lua.memory_bytes);
-	if (rt != NULL && !runtime_begin(rt, id)) {
+	if (rt != NULL && !runtime_begin_with_the_set(rt, id)) {
 		runtime_free(rt);
 		rt = NULL;
 	}
-	if (rt != NULL)
-		runtime_only_the_set(rt);
 	return rt;
 }
 

@@ -13,8 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KEEP_GARBAGE_BYTES (64 * 1024) /* more than this left by a life is collected at its end */
-#define ENV_ENTRIES 128 /* libraries, host variables and what a usual script adds: no rehash */
+#define KEEP_GARBAGE_BYTES (128 * 1024) /* more than this left by a life is collected at its end */
+#define FIRST_PAUSE 1000	       /* percent of what is left, lua_gc() */
+#define USUAL_PAUSE 200
+/* host variables and what a usual script adds, with the libraries and without: no rehash */
+#define ENV_ENTRIES 128
+#define ENV_ENTRIES_SHARED 64
 
 struct runtime {
 	lua_State *L;
@@ -22,7 +26,6 @@ struct runtime {
 	struct guard guard;
 	size_t memory_bytes; /* cap on top of base */
 	size_t base;	     /* bytes used by the prepared state */
-	bool only_the_set;   /* this life runs nothing but the files of the set */
 	const struct log_id *id;
 	struct message_view *view;
 	const char *script, *hook; /* running now, for messages */
@@ -404,41 +407,51 @@ bool runtime_compile(struct runtime *rt, const struct script_file *file, const c
 
 /* ---- life ---- */
 
-/* A first life that nobody lives: its library tables belong to the base. */
+/* Collects, and the next cycle starts late: few lives use enough memory for one. */
+static void l_collect(lua_State *L)
+{
+	lua_gc(L, LUA_GCINC, FIRST_PAUSE, 0, 0);
+	lua_gc(L, LUA_GCCOLLECT);
+	lua_gc(L, LUA_GCINC, USUAL_PAUSE, 0, 0);
+}
+
+/* A first life that nobody lives: the libraries that lives share belong to the base. */
 static void l_prepare_body(lua_State *L, struct gate *g)
 {
-	(void)g;
+	const struct runtime *rt = g->arg;
+
 	l_sandbox_prepare(L);
 	lua_newtable(L);
-	l_sandbox_open(L);
-	l_sandbox_close(L, true);
-	lua_gc(L, LUA_GCCOLLECT);
+	l_sandbox_open(L, script_set_leaves_libraries(rt->set));
+	l_sandbox_close(L);
+	l_collect(L);
 }
 
 static void l_begin_body(lua_State *L, struct gate *g)
 {
-	(void)g;
-	lua_createtable(L, 0, ENV_ENTRIES);
+	const bool *share = g->arg;
+
+	lua_createtable(L, 0, *share ? ENV_ENTRIES_SHARED : ENV_ENTRIES);
 	lua_pushvalue(L, -1);
 	lua_rawsetp(L, LUA_REGISTRYINDEX, &env_key);
-	l_sandbox_open(L);
+	l_sandbox_open(L, *share);
 }
 
 static void l_end_body(lua_State *L, struct gate *g)
 {
 	const struct runtime *rt = g->arg;
 
-	l_sandbox_close(L, rt->only_the_set && script_set_leaves_libraries(rt->set));
+	l_sandbox_close(L);
 	lua_pushnil(L);
 	lua_rawsetp(L, LUA_REGISTRYINDEX, &env_key);
 	if (rt->guard.used > rt->base + KEEP_GARBAGE_BYTES)
-		lua_gc(L, LUA_GCCOLLECT);
+		l_collect(L);
 }
 
 struct runtime *runtime_new(struct script_set *set, size_t memory_bytes)
 {
 	struct runtime *rt = calloc(1, sizeof *rt);
-	struct gate g = {.l_body = l_prepare_body};
+	struct gate g = {.l_body = l_prepare_body, .arg = rt};
 
 	if (rt == NULL)
 		return NULL;
@@ -469,16 +482,10 @@ void runtime_free(struct runtime *rt)
 	free(rt);
 }
 
-void runtime_only_the_set(struct runtime *rt)
+static bool begin(struct runtime *rt, const struct log_id *id, bool share)
 {
-	rt->only_the_set = true;
-}
+	struct gate g = {.l_body = l_begin_body, .arg = &share};
 
-bool runtime_begin(struct runtime *rt, const struct log_id *id)
-{
-	struct gate g = {.l_body = l_begin_body};
-
-	rt->only_the_set = false;
 	rt->id = id;
 	rt->script = rt->hook = "(begin)";
 	guard_begin(&rt->guard);
@@ -486,6 +493,16 @@ bool runtime_begin(struct runtime *rt, const struct log_id *id)
 		return false;
 	guard_limit(&rt->guard, rt->base, rt->memory_bytes, INT64_MAX);
 	return true;
+}
+
+bool runtime_begin(struct runtime *rt, const struct log_id *id)
+{
+	return begin(rt, id, false);
+}
+
+bool runtime_begin_with_the_set(struct runtime *rt, const struct log_id *id)
+{
+	return begin(rt, id, script_set_leaves_libraries(rt->set));
 }
 
 bool runtime_end(struct runtime *rt)

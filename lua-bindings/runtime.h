@@ -64,8 +64,9 @@ void runtime_free(struct runtime *);
  * life. False: the state is unusable, free it. */
 bool runtime_begin(struct runtime *, const struct log_id *id);
 bool runtime_end(struct runtime *);
-/* Promise that this life runs nothing but the files of its set; its end is cheaper then. */
-void runtime_only_the_set(struct runtime *);
+/* A life that runs nothing but the files of its set, which is cheaper when these are known to leave
+ * the libraries alone. */
+bool runtime_begin_with_the_set(struct runtime *, const struct log_id *id);
 
 /* Run the top-level code of a script in the environment; then calls of its functions. Errors are
  * logged to LUAERRORS.LOG with traceback and as one line to the log; error (may be NULL) gets the

@@ -327,7 +327,8 @@ static bool leave_libraries(const struct script_files *files)
 {
 	for (size_t i = 0; i < files->n; i++)
 		if (files->v[i].compat.text != NULL ||
-		    !compat_leaves_libraries(files->v[i].text, files->v[i].size, sandbox_library))
+		    !compat_leaves_libraries(
+			files->v[i].text, files->v[i].size, sandbox_library, sandbox_base))
 			return false;
 	return true;
 }
@@ -408,7 +409,7 @@ const struct script *script_set_script(const struct script_set *set, enum script
 
 bool script_set_leaves_libraries(const struct script_set *set)
 {
-	return set->leaves_libraries;
+	return set != NULL && set->leaves_libraries;
 }
 
 const struct script_files *script_set_files(const struct script_set *set)

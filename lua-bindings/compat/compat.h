@@ -89,7 +89,8 @@ bool compat_rewrite(
     const char *text, size_t n, enum compat_mode mode, bool inherited, struct compat_source *);
 void compat_source_free(struct compat_source *);
 
-/* Does this text, as it stands in its file and for Lua 5.4, use the tables of these names only to
- * read and call what is in them? library(0), library(1) ... NULL are the names. True is certain;
- * after false they must be looked at. */
-bool compat_leaves_libraries(const char *text, size_t n, const char *(*library)(size_t i));
+/* Does this text, as it stands in its file and for Lua 5.4, use the tables of the names in library
+ * only to read and call what is in them, and define the globals of the names in base never as
+ * anything but a function? Both give a name for 0, 1 ... and then NULL. True is certain. */
+bool compat_leaves_libraries(const char *text, size_t n, const char *(*library)(size_t i),
+    const char *(*base)(size_t i));

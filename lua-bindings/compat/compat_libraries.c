@@ -1,9 +1,10 @@
-/* compat_libraries.c - whether a source text leaves the library tables alone.
+/* compat_libraries.c - whether a source text leaves the libraries alone.
  *
- * The tables string, os, VPOP3 ... serve the next life when the one before did not change them, and
- * making them anew is a third of what a short SMTP session costs. Most scripts say string.sub(...)
- * and the like and nothing else, which shows in their text. What counts is the text that liblua
- * compiles, token by token: a difference would let one session change the next one (R14). */
+ * The tables string, os, VPOP3 ... and the functions beside them serve all lives of a state when
+ * none changes them, and making them anew is a third of what a short SMTP session costs. Most
+ * scripts say string.sub(...) and the like and nothing else, which shows in their text. What counts
+ * is the text that liblua compiles, token by token: a difference would let one session change the
+ * next one (R14). */
 #include "lua-bindings/compat/compat.h"
 #include "lua-bindings/compat/compat_private.h"
 
@@ -44,7 +45,17 @@ static bool is_read_of_a_field(struct lexer *x, struct token *t)
 	return only_reads(t->kind);
 }
 
-bool compat_leaves_libraries(const char *text, size_t n, const char *(*library)(size_t i))
+/* From the name of a function like print on: no assignment. It would stand in the life's own
+ * table, but "print = nil" would bring the shared one to light. A ',' may belong to a list that is
+ * assigned to, but not right behind the first argument of a call. *t as above. */
+static bool is_no_assignment(struct lexer *x, struct token *t, int before)
+{
+	*t = lex_token(x);
+	return before == TOKEN_LOCAL || (t->kind != '=' && (t->kind != ',' || before == '('));
+}
+
+bool compat_leaves_libraries(
+    const char *text, size_t n, const char *(*library)(size_t i), const char *(*base)(size_t i))
 {
 	struct lexer x = {.line = 1, .reading = {.mode = COMPAT_54}};
 	int before = TOKEN_END;
@@ -60,6 +71,11 @@ bool compat_leaves_libraries(const char *text, size_t n, const char *(*library)(
 			fine = !is_one_of(&x, &t, door);
 			if (fine && is_one_of(&x, &t, library)) {
 				fine = before != TOKEN_FUNCTION && is_read_of_a_field(&x, &t);
+				before = TOKEN_NAME;
+				continue;
+			}
+			if (fine && is_one_of(&x, &t, base)) {
+				fine = is_no_assignment(&x, &t, before);
 				before = TOKEN_NAME;
 				continue;
 			}

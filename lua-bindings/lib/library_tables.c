@@ -6,7 +6,6 @@
 
 #include <lauxlib.h>
 
-#include <stdbool.h>
 #include <string.h>
 
 #define BASE "_G"
@@ -20,12 +19,11 @@ struct shelf {			 /* one library */
 
 struct cabinet { /* a userdata of the registry */
 	int nshelves;
-	bool fresh; /* the tables exist and are as they were made */
 	struct shelf shelves[MOST_LIBRARIES];
 };
 
-/* keys of the registry: the cabinet, the flat table, the list of library tables */
-static const char cabinet_key, flat_key, tables_key;
+/* keys of the registry: the cabinet, the flat table, what l_library_tables_share() made */
+static const char cabinet_key, flat_key, shared_key;
 
 static struct cabinet *l_cabinet(lua_State *L)
 {
@@ -95,8 +93,6 @@ void l_library_tables_prepare(lua_State *L)
 	l_lay_out(L, libraries, flat, c);
 	lua_rawsetp(L, LUA_REGISTRYINDEX, &cabinet_key);
 	lua_rawsetp(L, LUA_REGISTRYINDEX, &flat_key);
-	lua_createtable(L, c->nshelves, 0);
-	lua_rawsetp(L, LUA_REGISTRYINDEX, &tables_key);
 	lua_settop(L, libraries - 1);
 }
 
@@ -112,54 +108,62 @@ static void l_fill(lua_State *L, const struct shelf *s, int flat)
 	}
 }
 
-/* Push the library's table. */
-static void l_push_library(lua_State *L, const struct cabinet *c, int i, int flat, int tables)
-{
-	const struct shelf *s = &c->shelves[i];
-
-	if (c->fresh) {
-		lua_rawgeti(L, tables, i + 1);
-		return;
-	}
-	lua_createtable(L, 0, s->entries);
-	l_fill(L, s, flat);
-	lua_pushvalue(L, -1);
-	lua_rawseti(L, tables, i + 1);
-}
-
 void l_library_tables_open(lua_State *L, int env)
 {
-	struct cabinet *c = l_cabinet(L);
-	int loaded = lua_gettop(L), flat = loaded + 1, tables = loaded + 2;
+	const struct cabinet *c = l_cabinet(L);
+	int loaded = lua_gettop(L), flat = loaded + 1;
 
 	lua_rawgetp(L, LUA_REGISTRYINDEX, &flat_key);
-	lua_rawgetp(L, LUA_REGISTRYINDEX, &tables_key);
 	for (int i = 0; i < c->nshelves; i++) {
-		struct shelf *s = &c->shelves[i];
+		const struct shelf *s = &c->shelves[i];
 
 		lua_rawgeti(L, flat, s->name);
 		if (s->base) {
 			lua_pushvalue(L, env);
 			l_fill(L, s, flat);
 		} else {
-			l_push_library(L, c, i, flat, tables);
+			lua_createtable(L, 0, s->entries);
+			l_fill(L, s, flat);
 			lua_pushvalue(L, -2);
 			lua_pushvalue(L, -2);
 			lua_rawset(L, env);
 		}
 		lua_rawset(L, loaded);
 	}
-	c->fresh = true;
 	lua_settop(L, loaded);
 }
 
-void l_library_tables_drop(lua_State *L)
+/* Push the metatable that shares what an environment starts with. */
+static void l_make_shared(lua_State *L)
 {
-	struct cabinet *c = l_cabinet(L);
+	int meta = lua_gettop(L) + 1;
 
-	c->fresh = false;
-	lua_createtable(L, c->nshelves, 0);
-	lua_rawsetp(L, LUA_REGISTRYINDEX, &tables_key);
+	lua_createtable(L, 0, 1);
+	lua_newtable(L);
+	lua_newtable(L);
+	l_library_tables_open(L, meta + 1);
+	lua_settop(L, meta + 1);
+	lua_setfield(L, meta, "__index");
+	lua_pushvalue(L, meta);
+	lua_rawsetp(L, LUA_REGISTRYINDEX, &shared_key);
+}
+
+bool l_library_tables_share(lua_State *L, int env)
+{
+	bool made = lua_rawgetp(L, LUA_REGISTRYINDEX, &shared_key) != LUA_TTABLE;
+
+	if (made) {
+		lua_pop(L, 1);
+		l_make_shared(L);
+	}
+	lua_setmetatable(L, env);
+	return made;
+}
+
+void l_library_tables_unshare(lua_State *L)
+{
+	lua_pushnil(L);
+	lua_rawsetp(L, LUA_REGISTRYINDEX, &shared_key);
 }
 
 /* ---- for tests and the reference ---- */

@@ -69,6 +69,18 @@ const char *sandbox_library(size_t i)
 	return i < LIBRARIES ? libraries[i]->name : NULL;
 }
 
+const char *sandbox_base(size_t i)
+{
+	for (size_t k = 0; k < LIBRARIES; k++) {
+		if (strcmp(libraries[k]->name, "_G") != 0)
+			continue;
+		for (const struct library_row *row = libraries[k]->rows; row->name != NULL; row++)
+			if (i-- == 0)
+				return row->name;
+	}
+	return NULL;
+}
+
 /* key of the registry */
 static const char life_key;
 
@@ -159,11 +171,12 @@ void l_sandbox_prepare(lua_State *L)
 
 /* ---- once per life ---- */
 
-static void l_new_life(lua_State *L)
+static void l_new_life(lua_State *L, bool shares)
 {
 	struct life *life = lua_newuserdatauv(L, sizeof *life, LIFE_VALUES);
 
 	memset(life, 0, sizeof *life);
+	life->shares = shares;
 	lua_rawsetp(L, LUA_REGISTRYINDEX, &life_key);
 }
 
@@ -181,39 +194,59 @@ static void l_open_package(lua_State *L, int env)
 	l_life_set(L, LIFE_LOADED);
 }
 
-void l_sandbox_open(lua_State *L)
+/* The string metatable gets the library of the environment at env. */
+static void l_string_methods_of(lua_State *L, int env)
 {
-	int env = lua_gettop(L);
+	lua_getfield(L, env, "string");
+	l_set_string_methods(L);
+}
 
-	l_new_life(L);
+static void l_open_own(lua_State *L, int env)
+{
+	l_library_tables_unshare(L);
 	lua_createtable(L, 0, LIBRARIES + 1);
 	l_library_tables_open(L, env);
 	l_open_package(L, env);
 	lua_pushvalue(L, env);
 	lua_setfield(L, env, "_G");
-	lua_pushvalue(L, env);
-	lua_rawseti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
-	lua_getfield(L, env, "string");
-	l_set_string_methods(L);
+	l_string_methods_of(L, env);
 }
 
-void l_sandbox_close(lua_State *L, bool untouched)
+void l_sandbox_open(lua_State *L, bool share)
 {
-	if (lua_rawgetp(L, LUA_REGISTRYINDEX, &life_key) != LUA_TNIL) {
-		l_life_get(L, LIFE_UNFINISHED);
-		if (lua_type(L, -1) == LUA_TSTRING)
-			luaout_print(lua_tostring(L, -1), lua_rawlen(L, -1));
-		lua_pop(L, 1);
-		file_close_all(l_life(L));
+	int env = lua_gettop(L);
+
+	l_new_life(L, share);
+	if (!share)
+		l_open_own(L, env);
+	else if (l_library_tables_share(L, env))
+		l_string_methods_of(L, env);
+	lua_pushvalue(L, env);
+	lua_rawseti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+}
+
+/* What is unfinished in LUA.OUT, the files, and what only this life has. */
+static void l_end_life(lua_State *L, struct life *life)
+{
+	l_life_get(L, LIFE_UNFINISHED);
+	if (lua_type(L, -1) == LUA_TSTRING)
+		luaout_print(lua_tostring(L, -1), lua_rawlen(L, -1));
+	lua_pop(L, 1);
+	file_close_all(life);
+	if (!life->shares) {
 		lua_pushnil(L);
-		lua_rawsetp(L, LUA_REGISTRYINDEX, &life_key);
-		if (!untouched)
-			l_library_tables_drop(L);
+		l_set_string_methods(L);
 	}
+	lua_pushnil(L);
+	lua_rawsetp(L, LUA_REGISTRYINDEX, &life_key);
+}
+
+void l_sandbox_close(lua_State *L)
+{
+	if (lua_rawgetp(L, LUA_REGISTRYINDEX, &life_key) != LUA_TNIL)
+		l_end_life(L, lua_touserdata(L, -1));
 	lua_pop(L, 1);
 	l_no_globals(L);
-	lua_pushnil(L);
-	l_set_string_methods(L);
 }
 
 struct life *l_life(lua_State *L)

@@ -15,11 +15,14 @@
 #include <stdbool.h>
 
 void l_sandbox_prepare(lua_State *L);
-void l_sandbox_open(lua_State *L); /* environment table on top, stays there */
-/* untouched: it is certain that this life changed no library's table. */
-void l_sandbox_close(lua_State *L, bool untouched);
+/* The environment table is on top and stays there. share: it is certain that the scripts of this
+ * life only read the libraries (library_tables.h). */
+void l_sandbox_open(lua_State *L, bool share);
+void l_sandbox_close(lua_State *L);
 /* Name of the i-th table that holds functions, NULL after the last. */
 const char *sandbox_library(size_t i);
+/* Name of the i-th function or value that stands in no table, NULL after the last. */
+const char *sandbox_base(size_t i);
 
 /* Raise when os.setsafety() is in force. function is what the script called, for the message. */
 void l_refuse_in_safety_mode(lua_State *L, const char *function);

@@ -97,9 +97,9 @@ static void l_open_environment(lua_State *L, bool first)
 
 	l_borrow(L);
 	if (!first)
-		l_sandbox_close(L, false);
+		l_sandbox_close(L);
 	lua_newtable(L);
-	l_sandbox_open(L);
+	l_sandbox_open(L, false);
 	lua_settop(L, at + BORROWED); /* the environment */
 	l_give_back(L, at);
 	lua_pushvalue(L, -1);

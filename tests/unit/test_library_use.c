@@ -17,9 +17,16 @@ static const char *library(size_t i)
 	return i < sizeof names / sizeof *names ? names[i] : NULL;
 }
 
+static const char *base(size_t i)
+{
+	static const char *const names[] = {"print", "type"};
+
+	return i < sizeof names / sizeof *names ? names[i] : NULL;
+}
+
 static bool leaves(const char *text)
 {
-	return compat_leaves_libraries(text, strlen(text), library);
+	return compat_leaves_libraries(text, strlen(text), library, base);
 }
 
 static void test_reading_and_calling(void **state)
@@ -35,6 +42,9 @@ static void test_reading_and_calling(void **state)
 	    "t.string = {} t.math.pi = 3 t:string() self.string.sub = f",
 	    "#!/usr/bin/lua string.sub = 1\nreturn string.sub('a', 1)",
 	    "stringx.sub = 1 mystring = math.floor(2)",
+	    "print(type(x), 1) if print == nil then print'' end f(type, 1)",
+	    "local print = print",
+	    "function print(...) end t.type = 1 t:print()",
 	};
 
 	(void)state;
@@ -79,6 +89,12 @@ static void test_anything_else(void **state)
 	    "\xEF\xBB\xBFstring.sub = nil",
 	    "#!/usr/bin/lua\nstring.sub = nil",
 	    "x = 'unfinished",
+	    "print = nil",
+	    "x, print = 1, nil",
+	    "print, x = nil",
+	    "x = 1 type --[[ ]]\n = x",
+	    "t[1], type, x = nil",
+	    "for type, x in pairs(t) do end",
 	};
 
 	(void)state;
