@@ -68,6 +68,17 @@ static char *known_user(struct job *j, const char *name, int *status)
 	return NULL;
 }
 
+/* Whose setting: a user's, or the service's, *user NULL, for "-", which no user is called. False was
+ * reported with its *status. */
+static bool whose(struct job *j, char **user, int *status)
+{
+	*user = NULL;
+	if (strcmp(j->argv[0], "-") == 0)
+		return true;
+	*user = known_user(j, j->argv[0], status);
+	return *user != NULL;
+}
+
 /* ---- list, expand ---- */
 
 static int list(struct job *j)
@@ -174,9 +185,9 @@ static int settings(struct job *j)
 static int get(struct job *j)
 {
 	int status = EXIT_FAILURE;
-	char *user = known_user(j, j->argv[0], &status), *value;
+	char *user, *value;
 
-	if (user == NULL)
+	if (!whose(j, &user, &status))
 		return status;
 	switch (users_setting(j->users, user, j->argv[1], &value, STORE_MS)) {
 	case USERS_YES:
@@ -184,7 +195,8 @@ static int get(struct job *j)
 		status = EXIT_SUCCESS;
 		break;
 	case USERS_NO:
-		fprintf(stderr, "mailhooks: user %s has not set %s\n", user, j->argv[1]);
+		fprintf(stderr, "mailhooks: %s%s has not set %s\n", user != NULL ? "user " : "",
+		    user != NULL ? user : "the service", j->argv[1]);
 		status = EXIT_FAILURE;
 		break;
 	case USERS_UNKNOWN:
@@ -227,11 +239,15 @@ static int put(struct job *j, const char *user, const char *name, const char *va
 static int set_or_unset(struct job *j)
 {
 	int status = EXIT_FAILURE;
-	char *user = known_user(j, j->argv[0], &status);
+	char *user;
 
-	if (user == NULL)
+	if (!whose(j, &user, &status))
 		return status;
-	if (j->argv[1][0] == '\0' || strlen(j->argv[1]) > LIMIT_STORE_KEY_BYTES) {
+	if (user == NULL && strcmp(j->argv[1], USERS_STORE_SETTING) == 0) {
+		fputs("mailhooks: " USERS_STORE_SETTING
+		      " is the list of users: `mailhooks users import FILE` sets it\n",
+		    stderr);
+	} else if (j->argv[1][0] == '\0' || strlen(j->argv[1]) > LIMIT_STORE_KEY_BYTES) {
 		fprintf(stderr, "mailhooks: the name of a setting has 1 to %d bytes\n",
 		    LIMIT_STORE_KEY_BYTES);
 		status = EXIT_USAGE;
@@ -266,9 +282,9 @@ static const struct {
 } commands[] = {
     {"list", "", 0, 0, list},
     {"settings", "[USER]", 0, 1, settings},
-    {"get", "USER NAME", 2, 2, get},
-    {"set", "USER NAME VALUE", 3, 3, set_or_unset},
-    {"unset", "USER NAME", 2, 2, set_or_unset},
+    {"get", "USER|- NAME", 2, 2, get},
+    {"set", "USER|- NAME VALUE", 3, 3, set_or_unset},
+    {"unset", "USER|- NAME", 2, 2, set_or_unset},
     {"expand", "ADDRESS", 1, 1, expand},
     {"import", "FILE", 1, 1, import},
 };

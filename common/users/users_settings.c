@@ -60,7 +60,7 @@ enum users_answer users_setting(
     struct users *u, const char *user, const char *name, char **value, int ms)
 {
 	struct store *store = store_shared_get(u->config->store);
-	char *lower = users_lower(xstrdup(user));
+	char *lower = user != NULL ? users_lower(xstrdup(user)) : NULL;
 	enum store_answer answer = STORE_UNKNOWN;
 	struct strlist presets = STRLIST_INIT;
 	const char *preset;
@@ -71,7 +71,7 @@ enum users_answer users_setting(
 		store_shared_put(store);
 		store_shared_report(u->config->store, answer);
 	}
-	if (answer == STORE_ABSENT) {
+	if (answer == STORE_ABSENT && lower != NULL) {
 		users_presets(u, lower, &presets);
 		preset = users_pair(&presets, name);
 		if (preset != NULL) {

@@ -159,8 +159,9 @@ static int l_get_setting(lua_State *L)
 }
 
 /*** VPOP3.SetSetting(name, value) -> boolean
- * Changes a setting of the service. False, and nothing is changed, when there is none of that name,
- * or when the store does not answer. Refused in safety mode. */
+ * Changes a setting of the service, which `mailhooks users set - NAME VALUE` has made. False, and
+ * nothing is changed, when there is none of that name, or when the store does not answer. Refused
+ * in safety mode. */
 static int l_set_setting(lua_State *L)
 {
 	static const char usage[] = "VPOP3.SetSetting(name, value)";

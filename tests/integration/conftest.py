@@ -13,6 +13,7 @@ from rig import daemon, machine, postfix, sendmail, smtp   # noqa: E402
 from rig import dns as dns_module   # noqa: E402
 from rig import milter as milter_module   # noqa: E402
 from rig import policy as policy_module   # noqa: E402
+from rig import redis as redis_module   # noqa: E402
 from rig import sink as sink_module   # noqa: E402
 from rig import syslog as syslog_module   # noqa: E402
 
@@ -152,6 +153,14 @@ def policy():
     wrong = service.finish()
     if wrong:
         pytest.fail("mailhooks-policy: " + "\n".join(wrong), pytrace=False)
+
+
+@pytest.fixture
+def redis():
+    """A Redis server of the test's own."""
+    server = redis_module.Redis()
+    yield server
+    server.stop()
 
 
 # what a failed test shows

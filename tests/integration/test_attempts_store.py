@@ -1,29 +1,12 @@
 """Send attempts while the store is away: nothing is lost, nothing counts twice (R18)."""
 
-import signal
 import sqlite3
-import subprocess
 
 import pytest
 
-from rig import machine
 from test_attempts import MESSAGE, Follower
 
-REDIS_PORT = 16379
 postfix_only = pytest.mark.parametrize("mta", ["postfix"], indirect=True)
-
-
-@pytest.fixture
-def redis():
-    directory = machine.new_directory("redis")
-    process = subprocess.Popen(
-        ["redis-server", "--port", str(REDIS_PORT), "--bind", "127.0.0.1", "--save", "",
-         "--dir", str(directory)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    machine.wait_until(lambda: machine.accepts(("127.0.0.1", REDIS_PORT)), 10, "Redis")
-    yield process
-    process.send_signal(signal.SIGCONT)
-    process.terminate()
-    process.wait(10)
 
 
 def send(mta, sender, recipient="bob@one.test"):
@@ -58,11 +41,11 @@ def test_redis_that_hangs(mta, sink, policy, redis, killed):
     """What Redis did not take is there when it is back, once, also if the follower was killed
     meanwhile; the facts of messages are made up for, too."""
     follower = Follower(policy, f"file:{mta.maillog}",
-                        f"store=redis://127.0.0.1:{REDIS_PORT}/0")
+                        f"store={redis.url}")
     follower.start()
     send(mta, f"before{killed}@sender.test")
     follower.of(f"before{killed}@sender.test", 1)
-    redis.send_signal(signal.SIGSTOP)
+    redis.hang()
     sink.answer("RCPT", "450 4.2.1 later", host="127.0.0.11")
     for n in range(3):
         send(mta, f"away{n}{killed}@sender.test", "bob@example.com")
@@ -70,7 +53,7 @@ def test_redis_that_hangs(mta, sink, policy, redis, killed):
     if killed:
         policy.kill()
         follower.start()
-    redis.send_signal(signal.SIGCONT)
+    redis.resume()
     for n in range(3):
         rows = follower.of(f"away{n}{killed}@sender.test", 2)
         assert [row["result"] for row in rows] == ["450 4.2.1 later", "250 2.0.0 kept"]

@@ -97,27 +97,14 @@ def test_one_server_is_throttled(hosts, make_postfix, policy):
     assert "status=bounced" not in site.postfix.log()
 
 
-@pytest.fixture
-def redis():
-    """A Redis of our own; its URL."""
-    directory, port = machine.new_directory("redis"), 16379
-    process = subprocess.Popen(
-        ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir",
-         str(directory)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    machine.wait_until(lambda: machine.accepts(("127.0.0.1", port)), 10, "Redis")
-    yield f"redis://127.0.0.1:{port}/0"
-    process.terminate()
-    process.wait(10)
-
-
 def test_two_servers_share_what_they_learn(hosts, make_postfix, policy, redis):
     """Three refusals seen by one Postfix and three by another one hold the server for both; by the
     example script."""
     example = (machine.TOP / "contrib/scripts/throttle.lua").read_text()
     second_policy = policy_module.Policy()
     try:
-        one = Site(make_postfix, policy, redis, example)
-        two = Site(make_postfix, second_policy, redis, example)
+        one = Site(make_postfix, policy, redis.url, example)
+        two = Site(make_postfix, second_policy, redis.url, example)
         hosts.answer("MAIL", "451 4.7.1 try later", host=B)
         for site in (one, two):
             assert [site.send(next(names)) for _ in range(3)] == [A] * 3
