@@ -68,8 +68,8 @@ static char *known_user(struct job *j, const char *name, int *status)
 	return NULL;
 }
 
-/* Whose setting: a user's, or the service's, *user NULL, for "-", which no user is called. False was
- * reported with its *status. */
+/* Whose setting: a user's, or the service's, *user NULL, for "-", which no user is called. False
+ * was reported with its *status. */
 static bool whose(struct job *j, char **user, int *status)
 {
 	*user = NULL;
