@@ -1,8 +1,8 @@
 /* passwd_check.c - `mailhooks passwd-check`: may this user have the password on standard input?
  *
  * For PAM, and for programs of one's own. Fails closed: whatever goes wrong, the exit status is
- * not 0. As root it becomes the user of the daemons before any script is looked at, so that a script
- * has no more rights than there, and the log files keep their owner. */
+ * not 0. As root it becomes the user of the daemons before any script is looked at, so that a
+ * script has no more rights than there, and the log files keep their owner. */
 #include "cli/cli.h"
 
 #include "common/daemon/privileges.h"

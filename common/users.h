@@ -48,8 +48,7 @@ enum users_answer users_addresses(struct users *, const char *name, struct strli
 
 /* ---- settings: those in the store, and below them those in the file ---- */
 
-/* Of a user, or of the service when user is NULL. *value is the caller's to free, NULL unless YES.
- */
+/* Of a user, or of the service (user NULL). *value is the caller's to free, NULL unless YES. */
 enum users_answer users_setting(
     struct users *, const char *user, const char *name, char **value, int ms);
 /* All of a user, as name, value, name, value ... ; added to pairs. A store that does not answer
