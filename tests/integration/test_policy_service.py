@@ -55,9 +55,9 @@ BROKEN = {
     "http": (False, b"GET / HTTP/1.0\r\n\r\n"), "empty": (False, b"\n"), "nul": (False, b"a=1\0\n\n"),
     "long line": (False, b"x" * 70000), "long request": (False, b"a=b\n" * 20000),
     "no name": (False, b"=\n\n"),
-    "map http": (True, b"GET / HTTP/1.0\r\n\r\n"), "map length": (True, b"99999:"),
+    "map http": (True, b"GET / HTTP/1.0\r\n\r\n"), "map length": (True, b"999999:"),
     "map without key": (True, b"3:abc,"), "map without comma": (True, b"3:a b;"),
-    "map long": (True, b"10001:" + b"x" * 10001),
+    "map long": (True, b"110001:" + b"x" * 110001),
 }
 
 
