@@ -75,6 +75,12 @@ static bool wants_header(const struct setup *s)
 	return wanted;
 }
 
+/* Messages that every sender skips are asked about again, and may go by another one then. */
+static bool wants_requeue(const struct setup *s)
+{
+	return wants_header(s) && s->cfg->agent.mta == AGENT_POSTFIX;
+}
+
 static bool wants_srs(const struct setup *s)
 {
 	return s->cfg->batv.key_file[0] != '\0' || s->cfg->srs.secret_file[0] != '\0';
@@ -107,6 +113,13 @@ static void print_maps(FILE *out, const struct setup *s)
 			    map_lines[i].parameter, s->socket, map_lines[i].map);
 	if (wants_srs(s))
 		fputs("recipient_canonical_classes = envelope_recipient\n", out);
+	if (wants_requeue(s)) /* no other field of any message asks the socket */
+		fprintf(out,
+		    "# relayout.lua: messages that every sender skipped; in front of other tables; "
+		    "Postfix 3.7\n"
+		    "header_checks = pipemap:{regexp:{{/^(" RELAYOUT_HELD_FIELD
+		    ":.*)$$/ $$1}},%s:header}\n",
+		    s->socket);
 	if (s->dialogue)
 		fputs(
 		    "# a reused connection does not show its host; servers are tried in the order "
@@ -179,6 +192,10 @@ static void print_service(FILE *out, const struct setup *s, const struct sender_
 	      "  -o smtp_tls_policy_maps=\n"
 	      "  -o smtp_discard_ehlo_keyword_address_maps=\n",
 	    out);
+	if (wants_requeue(s))
+		fputs("  -o { smtp_header_checks = regexp:{{/^" RELAYOUT_HELD_FIELD
+		      ":/ IGNORE}} }\n",
+		    out);
 	if (s->relay_dialogue)
 		fprintf(out,
 		    "  -o smtp_reply_filter=%s:reply.%d\n"

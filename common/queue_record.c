@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -31,11 +32,15 @@ static const struct {
 } values[] = {
     {"sender", VALUE_TEXT, offsetof(struct queue_record, sender)},
     {"reason", VALUE_TEXT, offsetof(struct queue_record, reason)},
+    {"token", VALUE_TEXT, offsetof(struct queue_record, token)},
+    {"filter", VALUE_TEXT, offsetof(struct queue_record, filter)},
+    {"chosen", VALUE_TEXT, offsetof(struct queue_record, chosen)},
     {"size", VALUE_NUMBER, offsetof(struct queue_record, size)},
     {"noted", VALUE_NUMBER, offsetof(struct queue_record, noted_ms)},
     {"arrival", VALUE_NUMBER, offsetof(struct queue_record, arrival_ms)},
     {"priority", VALUE_NUMBER, offsetof(struct queue_record, priority)},
     {"held", VALUE_NUMBER, offsetof(struct queue_record, held_ms)},
+    {"held_before", VALUE_NUMBER, offsetof(struct queue_record, held_before_ms)},
     {"retries", VALUE_NUMBER, offsetof(struct queue_record, retries)},
     {"last_try", VALUE_NUMBER, offsetof(struct queue_record, last_try_ms)},
     {"last_chance", VALUE_NUMBER, offsetof(struct queue_record, last_chance)},
@@ -49,6 +54,9 @@ void queue_record_clear(struct queue_record *r)
 {
 	free(r->sender);
 	free(r->reason);
+	free(r->token);
+	free(r->filter);
+	free(r->chosen);
 	strlist_clear(&r->recipients);
 	strlist_clear(&r->header_lines);
 	*r = (struct queue_record){0};
@@ -59,6 +67,18 @@ bool queue_record_is_id(const char *id)
 	size_t n = strspn(id, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
 
 	return id[n] == '\0' && n >= ID_LEAST && n <= ID_MOST;
+}
+
+bool queue_record_token(char out[QUEUE_RECORD_TOKEN_BYTES])
+{
+	unsigned char random[(QUEUE_RECORD_TOKEN_BYTES - 1) / 2];
+
+	out[0] = '\0';
+	if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
+		return false;
+	for (size_t i = 0; i < sizeof random; i++)
+		snprintf(out + 2 * i, 3, "%02x", random[i]);
+	return true;
 }
 
 /* ---- writing ---- */

@@ -13,12 +13,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define QUEUE_RECORD_TOKEN_BYTES 33 /* 32 hexadecimal digits and the end */
+
 struct queue_record { /* zero it before use; owns its strings */
 	char *sender, *reason;
+	char *token;  /* relayout.lua holds it: what the message's field has behind the id; "" or
+			 NULL: it is CheckFile() of mxout.lua that is asked */
+	char *filter; /* "transport:next hop" as Postfix's queue file has it, of such a message */
+	char *chosen; /* the same of the sender that it is requeued for; "" = none yet */
 	int64_t size, noted_ms; /* noted: when the milter saw the end of the message */
 	int64_t arrival_ms;	/* as the MTA's queue says it; 0 = not seen there yet */
 	int64_t priority;
 	int64_t held_ms;	      /* since when we hold it; 0 = we do not */
+	int64_t held_before_ms;	      /* how long earlier holds lasted, together */
 	int64_t retries, last_try_ms; /* of the last try that CheckFile() was asked after */
 	int64_t last_chance;	      /* 1: returned to its sender when the next try fails */
 	struct strlist recipients, header_lines;
@@ -26,6 +33,8 @@ struct queue_record { /* zero it before use; owns its strings */
 
 void queue_record_clear(struct queue_record *);
 
+/* A token that nobody can guess. False: there is no randomness, and out is "". */
+bool queue_record_token(char out[QUEUE_RECORD_TOKEN_BYTES]);
 /* Letters and digits, 5 to 24 of them: what both MTAs name their queue files. */
 bool queue_record_is_id(const char *id);
 /* False with errno. The directory is made if it does not exist. */

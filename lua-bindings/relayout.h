@@ -17,6 +17,9 @@
 /* The field that carries the name of the sender from the milter to the map `header`, and that no
  * message keeps. */
 #define RELAYOUT_FIELD "X-Mailhooks-Sender"
+/* "ID-TOKEN" of a message that every sender skips: it stays while Postfix holds the message, and no
+ * sender's transport sends it. */
+#define RELAYOUT_HELD_FIELD "X-Mailhooks-Requeue"
 
 struct relayout_message {     /* borrowed */
 	const char *filename; /* the queue id */
@@ -52,6 +55,8 @@ bool relayout_is_for(const struct sender_config *, const struct strlist *recipie
 /* NULL: there is none. */
 const struct sender_config *relayout_sender_by_id(const struct config *, int id);
 
+/* What FILTER of Postfix takes: "transport:next hop"; malloc'ed. */
+char *relayout_filter(const struct sender_config *);
 /* The host of its relay, without brackets and port; malloc'ed. */
 char *relayout_host(const struct sender_config *);
 
@@ -65,6 +70,7 @@ struct relayout_choice {
 	const struct sender_config
 	    *taker; /* NULL: all that were asked skip, or the script failed */
 	struct relayout_properties properties; /* of the taker, else of the first */
+	int64_t Priority;		       /* as the taker's script wants it */
 	char *reason; /* the first one given for a skip, malloc'ed; NULL: none */
 	bool failed;  /* see RELAYOUT_FAILED */
 };

@@ -109,14 +109,14 @@ struct agent *agent_start(struct config *cfg)
 {
 	struct agent *a;
 
-	if (cfg->agent.mta != AGENT_POSTFIX)
+	if (cfg->agent.mta == AGENT_NONE)
 		return NULL;
 	a = xcalloc(1, sizeof *a);
 	a->cfg = config_ref(cfg);
 	a->wake = -1;
 	if (start_thread(a)) {
 		maillog_events_listen(on_event, a);
-		log_info(NULL, "queue agent: CheckFile is asked every %d s",
+		log_info(NULL, "queue agent: the scripts are asked every %d s",
 		    cfg->agent.interval_seconds);
 		return a;
 	}

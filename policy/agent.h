@@ -1,4 +1,5 @@
-/* agent.h - the queue agent: CheckFile() of mxout.lua for messages that are in Postfix's queue.
+/* agent.h - the queue agent: CheckFile() of mxout.lua for messages that are in the MTA's queue, and
+ * relayout.lua for those that every sender skips.
  *
  * A thread of its own makes a pass (agent_pass.h) every agent.interval_seconds, and soon after the
  * mail log tells of a deferral. It waits for mailhooks-queue and for scripts; nobody waits for it.
@@ -9,7 +10,7 @@
 
 struct agent;
 
-/* NULL: agent.mta is not "postfix", or there is no thread for it, which is logged. Before the
+/* NULL: agent.mta is "none", or there is no thread for it, which is logged. Before the
  * follower of the mail log starts. */
 struct agent *agent_start(struct config *);
 void agent_stop(

@@ -1,7 +1,8 @@
-/* agent_pass.h - one sending run of the queue agent: look at Postfix's queue, ask CheckFile(), act.
+/* agent_pass.h - one sending run of the queue agent: look at the MTA's queue, ask the scripts, act.
  *
- * Asked about are the messages that we hold, and deferred ones that have been tried since they were
- * asked about last. All of one pass share one instance of mxout.lua. A message is ours if the
+ * CheckFile() of mxout.lua is asked about the messages that we hold, and about deferred ones that
+ * have been tried since they were asked about last; relayout.lua about those that every sender
+ * skipped. All of one pass share one instance of mxout.lua. A message is ours if the
  * milter has left a record of it (queue_record.h) whose arrival time and sender match the queue;
  * nothing else is ever touched, so holds of the administrator stay. What a crash interrupts the
  * next pass sees in the queue and takes up again. One thread. */

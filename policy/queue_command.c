@@ -18,17 +18,27 @@
 
 #define WAIT_STEP_US 2000 /* between two looks whether a command has ended */
 #define ID_BYTES 32
+#define SENDMAIL_ID 14 /* letters and digits of a whole id: Sendmail looks for parts of ids */
+#define WORDS 4
 
-static const struct {
+/* The id is the last word, or the end of it. */
+static const struct command {
+	bool sendmail;
 	char letter;
 	bool id, output;
-	const char *program, *option;
+	const char *program, *words[WORDS];
 } commands[] = {
-    {QUEUE_LIST, false, true, "postqueue", "-j"},
-    {QUEUE_HOLD, true, false, "postsuper", "-h"},
-    {QUEUE_RELEASE, true, false, "postsuper", "-H"},
-    {QUEUE_EXPIRE, true, false, "postsuper", "-e"},
-    {QUEUE_TRY, true, false, "postqueue", "-i"},
+    {false, QUEUE_LIST, false, true, "postqueue", {"-j"}},
+    {false, QUEUE_HOLD, true, false, "postsuper", {"-h", ""}},
+    {false, QUEUE_RELEASE, true, false, "postsuper", {"-H", ""}},
+    {false, QUEUE_EXPIRE, true, false, "postsuper", {"-e", ""}},
+    {false, QUEUE_REQUEUE, true, false, "postsuper", {"-r", ""}},
+    {false, QUEUE_PICKUP, false, false, "postkick", {"public", "pickup", "W"}},
+    {false, QUEUE_TRY, true, false, "postqueue", {"-i", ""}},
+    {true, QUEUE_LIST, false, true, "sendmail", {"-bp"}},
+    {true, QUEUE_LIST_HELD, false, true, "sendmail", {"-bp", "-qQ"}},
+    {true, QUEUE_HOLD, true, false, "sendmail", {"-QCheckFile", "-qI"}},
+    {true, QUEUE_RELEASE, true, false, "sendmail", {"-Q", "-qQ", "-qI"}},
 };
 
 #define NCOMMANDS (sizeof commands / sizeof *commands)
@@ -43,40 +53,63 @@ static bool take_id(const char *request, size_t n, char id[ID_BYTES])
 	return strlen(id) == n - 1;
 }
 
-static size_t find(const char *request, size_t n)
+static bool is_sendmail(const struct config *c)
 {
-	for (size_t i = 0; n > 0 && i < NCOMMANDS; i++)
-		if (commands[i].letter == request[0])
-			return i;
-	return NCOMMANDS;
+	return c->agent.mta == AGENT_SENDMAIL;
 }
 
-const char *queue_command_refused(const char *request, size_t n)
+static const struct command *find(const struct config *c, const char *request, size_t n)
 {
-	size_t i = find(request, n);
+	for (size_t i = 0; n > 0 && i < NCOMMANDS; i++)
+		if (commands[i].letter == request[0] && commands[i].sendmail == is_sendmail(c))
+			return &commands[i];
+	return NULL;
+}
+
+static bool is_id(const struct command *command, const char *id)
+{
+	if (!command->id)
+		return id[0] == '\0';
+	return queue_record_is_id(id) && (!command->sendmail || strlen(id) >= SENDMAIL_ID);
+}
+
+const char *queue_command_refused(const struct config *c, const char *request, size_t n)
+{
+	const struct command *command = find(c, request, n);
 	char id[ID_BYTES];
 
-	if (i == NCOMMANDS)
+	if (command == NULL)
 		return "unknown command";
-	if (!take_id(request, n, id) || (commands[i].id ? !queue_record_is_id(id) : id[0] != '\0'))
+	if (!take_id(request, n, id) || !is_id(command, id))
 		return "not a queue id";
 	return NULL;
 }
 
-/* argv of the command i; [0] is to be freed. */
-static void prepare(const struct config *c, size_t i, char *id, char *argv[6])
+/* The words of a command, ended by NULL. */
+static void prepare(
+    const struct config *c, const struct command *command, const char *id, struct strlist *argv)
 {
-	size_t n = 0;
+	size_t last = 0;
+	char *text = xasprintf("%s/%s", c->agent.commands, command->program);
 
-	argv[n++] = xasprintf("%s/%s", c->agent.commands, commands[i].program);
+	strlist_add(argv, text);
+	free(text);
 	if (c->agent.config_directory[0] != '\0') {
-		argv[n++] = (char *)(uintptr_t) "-c";
-		argv[n++] = c->agent.config_directory;
+		strlist_add(argv, command->sendmail ? "-C" : "-c");
+		text = xasprintf(
+		    "%s%s", c->agent.config_directory, command->sendmail ? "/sendmail.cf" : "");
+		strlist_add(argv, text);
+		free(text);
 	}
-	argv[n++] = (char *)(uintptr_t)commands[i].option;
-	if (commands[i].id)
-		argv[n++] = id;
-	argv[n] = NULL;
+	while (last + 1 < WORDS && command->words[last + 1] != NULL)
+		last++;
+	for (size_t i = 0; i <= last; i++) {
+		text = xasprintf("%s%s", command->words[i], i == last ? id : "");
+		strlist_add(argv, text);
+		free(text);
+	}
+	argv->v = xrealloc(argv->v, (argv->n + 1) * sizeof *argv->v);
+	argv->v[argv->n] = NULL;
 }
 
 /* Nothing is inherited but what is listed. out: -1 = nobody reads what it prints. */
@@ -174,17 +207,18 @@ static bool run(
 bool queue_command_run(const struct config *c, const char *request, size_t n,
     bool (*output)(const char *bytes, size_t n, void *arg), void *arg, char *why, size_t size)
 {
-	const char *refused = queue_command_refused(request, n);
-	size_t i = find(request, n);
-	char id[ID_BYTES], *argv[6];
+	const char *refused = queue_command_refused(c, request, n);
+	const struct command *command = find(c, request, n);
+	struct strlist argv = STRLIST_INIT;
+	char id[ID_BYTES];
 	bool fine;
 
 	if (refused != NULL || !take_id(request, n, id)) {
 		snprintf(why, size, "%s", refused);
 		return false;
 	}
-	prepare(c, i, id, argv);
-	fine = run(argv, commands[i].output ? output : NULL, arg, why, size);
-	free(argv[0]);
+	prepare(c, command, id, &argv);
+	fine = run(argv.v, command->output ? output : NULL, arg, why, size);
+	strlist_clear(&argv);
 	return fine;
 }

@@ -1,6 +1,6 @@
-/* queue_command.h - what mailhooks-queue may do to Postfix's queue, and nothing else.
+/* queue_command.h - what mailhooks-queue may do to the MTA's queue, and nothing else.
  *
- * A request is one packet: a letter, and for all but `l` a queue id behind it. No shell, no
+ * A request is one packet: a letter, and for those that say ID a queue id behind it. No shell, no
  * argument of the client's but the checked id. One thread. */
 #pragma once
 
@@ -9,18 +9,22 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define QUEUE_LIST 'l'	  /* postqueue -j */
-#define QUEUE_HOLD 'h'	  /* postsuper -h ID */
-#define QUEUE_RELEASE 'H' /* postsuper -H ID */
-#define QUEUE_EXPIRE 'e'  /* postsuper -e ID: returned to the sender instead of the next try */
-#define QUEUE_TRY 'i'	  /* postqueue -i ID: the next try is now */
+/* letter               Postfix               Sendmail */
+#define QUEUE_LIST 'l'	    /* postqueue -j	 sendmail -bp */
+#define QUEUE_LIST_HELD 'L' /* -			 sendmail -bp -qQ */
+#define QUEUE_HOLD 'h'	    /* postsuper -h ID	 sendmail -QCheckFile -qIID */
+#define QUEUE_RELEASE 'H'   /* postsuper -H ID	 sendmail -Q -qQ -qIID */
+#define QUEUE_EXPIRE 'e'    /* postsuper -e ID: returned to the sender instead of the next try */
+#define QUEUE_REQUEUE 'r'   /* postsuper -r ID: passes cleanup(8) again, with a new id */
+#define QUEUE_PICKUP 'p'    /* postkick public pickup W: what is requeued waits no longer */
+#define QUEUE_TRY 'i'	    /* postqueue -i ID: the next try is now */
 
 #define QUEUE_PACKET_BYTES 16384 /* of an answer */
 #define QUEUE_COMMAND_MS 30000	 /* after which a command is killed */
 
 /* NULL: it may be run. Else why not. */
-const char *queue_command_refused(const char *request, size_t n);
-/* Run it and wait; for QUEUE_LIST, output gets what it prints, until it returns false. False: *why
+const char *queue_command_refused(const struct config *, const char *request, size_t n);
+/* Run it and wait; for a list, output gets what it prints, until it returns false. False: *why
  * (size bytes) says what went wrong. */
 bool queue_command_run(const struct config *, const char *request, size_t n,
     bool (*output)(const char *bytes, size_t n, void *arg), void *arg, char *why, size_t size);

@@ -1,11 +1,11 @@
 /* queue_main.c - mailhooks-queue: the part of the queue agent that needs root.
  *
- * postsuper(1) is for the superuser only, and mailhooks-policy, which runs scripts, never is. So
- * this small program does five things for it (queue_command.h) and nothing else: it knows no
- * script, no store and no network. Connections come from the configured user only, over a unix
- * socket; each carries one request. One thread, one request at a time, so many in a second at most.
- * Being a program of its own, it has a unit of its own, and that of mailhooks-policy stays without
- * privileges. */
+ * postsuper(1) and sendmail(8) let only the superuser change the queue, and mailhooks-policy, which
+ * runs scripts, never is. So this small program does a few things for it (queue_command.h) and no
+ * more: it knows no script, no store and no network. Connections come from the configured user
+ * only, over a unix socket; each carries one request. One thread, one request at a time, so many in
+ * a second at most. Being a program of its own, it has a unit of its own, and that of
+ * mailhooks-policy stays without privileges. */
 #include "common/clock.h"
 #include "common/config.h"
 #include "common/daemon/arguments.h"
@@ -136,7 +136,7 @@ static void serve_request(const struct config *c, int fd)
 	fine = queue_command_run(c, request, (size_t)n, send_output, &fd, why, sizeof why);
 	if (!fine)
 		log_warn(NULL, "request '%.*s' not done: %s", (int)n, request, why);
-	else if (request[0] != QUEUE_LIST)
+	else if (request[0] != QUEUE_LIST && request[0] != QUEUE_LIST_HELD)
 		log_info(NULL, "done: '%.*s'", (int)n, request);
 	send_end(fd, fine, why);
 }
@@ -231,7 +231,7 @@ static int start(void)
 int main(int argc, char **argv)
 {
 	int status = arguments_parse(&arguments, argc, argv, "mailhooks-queue",
-	    "Holds, releases, expires and retries messages of Postfix for mailhooks-policy.",
+	    "Holds, releases and retries messages of Postfix or Sendmail for mailhooks-policy.",
 	    "SIGTERM stops. Exit status 78: configuration unusable, or not started by root.");
 
 	if (status < 0)

@@ -4,14 +4,11 @@
  * other hosts are asked about. What the queue agent needs to ask again goes into a record
  * (queue_record.h) first: a hold that nobody could ever end again is not set. ForceLastTry and
  * ForceRetry mean nothing before the first try; the agent asks again after it. */
-#include "common/queue_record.h"
 #include "lua-bindings/checkfile.h"
-#include "lua-bindings/mail/mail.h"
+#include "lua-bindings/mail/mail_record.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static bool needs(const struct script_set *set, struct smtpsvr_needs *n)
 {
@@ -20,27 +17,6 @@ static bool needs(const struct script_set *set, struct smtpsvr_needs *n)
 	if (wanted)
 		n->headers = n->body = n->quarantine = true; /* the body is counted, not kept */
 	return wanted;
-}
-
-static void describe(const struct mail *m, struct queue_record *r)
-{
-	struct strlist all = STRLIST_INIT;
-
-	xreplace(&r->sender, mail_sender(m));
-	r->size = (int64_t)message_size(m->message);
-	r->noted_ms = (int64_t)time(NULL) * 1000;
-	mail_recipients(m, &all);
-	for (size_t i = 0; i < all.n; i++)
-		if (mail_goes_out(m, all.v[i]))
-			strlist_add(&r->recipients, all.v[i]);
-	strlist_clear(&all);
-	for (size_t i = 0; i < message_header_count(m->message); i++) {
-		const struct header_field *f = message_header_field(m->message, i);
-		char *line = xasprintf("%s:%s", f->name, f->value);
-
-		strlist_add(&r->header_lines, line);
-		free(line);
-	}
 }
 
 static void hold(struct mail *m, struct queue_record *r)
@@ -101,7 +77,7 @@ static void apply(struct mail *m)
 
 	if (m->id->queue[0] == '\0' || m->relay != NULL) /* relayout.lua was asked instead */
 		return;
-	describe(m, &r);
+	mail_record_describe(m, &r);
 	if (r.recipients.n > 0)
 		ask(m, &r);
 	queue_record_clear(&r);

@@ -1,18 +1,20 @@
 /* mail_relay.c - relayout.lua: which sender of the configuration takes a message to other hosts.
  *
  * The senders are asked in the order of the configuration, the first one that does not skip takes
- * the message; when all skip it is held, and whoever releases it sends it through the first one
- * that was asked. Postfix learns of it from a header field of ours: it shows each field that a
- * filter adds to milter_header_checks, whose answer FILTER decides on transport and next hop for
- * the whole message. The field is removed again in the next step, so no copy of the message ever
- * has it; one that came with the message is removed first, and Postfix does not look at such
+ * the message; when all skip it is held. With a queue agent there is a record of it then
+ * (queue_record.h), and the agent asks again; whoever releases it by hand sends it through the
+ * first one that was asked. Postfix learns of it from a header field of ours: it shows each field
+ * that a filter adds to milter_header_checks, whose answer FILTER decides on transport and next hop
+ * for the whole message. The field is removed again in the next step, so no copy of the message
+ * ever has it; one that came with the message is removed first, and Postfix does not look at such
  * anyway. FILTER counts for every recipient: a message that somebody here gets, too, goes the MTA's
  * own way. */
 #include "lua-bindings/relayout.h"
 
-#include "lua-bindings/mail/mail.h"
 #include "lua-bindings/mail/mail_headers.h"
+#include "lua-bindings/mail/mail_record.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,13 +63,47 @@ static void send_through(
 	m->relay_batv = p->UseBATV;
 }
 
-/* Postfix has no later moment to choose: whoever releases it sends it through the first. */
+/* The field by which the map `header` knows the message when it is requeued (map_header.h). */
+static bool add_token(struct mail *m, struct queue_record *r)
+{
+	char token[QUEUE_RECORD_TOKEN_BYTES], value[64];
+	const char *why;
+
+	if (!queue_record_token(token))
+		return false;
+	xreplace(&r->token, token);
+	if (m->config->agent.mta != AGENT_POSTFIX)
+		return true;
+	snprintf(value, sizeof value, " %.24s-%s", m->id->queue, token);
+	return verdict_header(m->verdict, HEADER_APPEND, RELAYOUT_HELD_FIELD, 0, value, &why);
+}
+
+static void keep_record(struct mail *m, const struct relayout_choice *choice, const char *reason)
+{
+	struct queue_record r = {0};
+
+	mail_record_describe(m, &r);
+	r.held_ms = r.noted_ms;
+	xreplace(&r.reason, reason);
+	r.filter = relayout_filter(choice->first);
+	if (!add_token(m, &r) || !queue_record_save(m->config->agent.directory, m->id->queue, &r))
+		log_error(m->id, "nobody will ask the senders again, release it by hand: %s: %s",
+		    m->config->agent.directory, strerror(errno));
+	queue_record_clear(&r);
+}
+
+/* A hold of another script is not for the agent to end. */
 static void hold(struct mail *m, const struct relayout_choice *choice)
 {
+	const char *reason = choice->reason != NULL
+				 ? choice->reason
+				 : "relayout.lua: every sender skips the message";
+
 	send_through(m, choice->first, &choice->properties);
-	verdict_quarantine(m->verdict, choice->reason != NULL
-					   ? choice->reason
-					   : "relayout.lua: every sender skips the message");
+	if (m->config->agent.mta != AGENT_NONE && m->verdict->quarantine == NULL &&
+	    m->id->queue[0] != '\0')
+		keep_record(m, choice, reason);
+	verdict_quarantine(m->verdict, reason);
 	log_info(m->id, "held: every sender skips the message");
 }
 
@@ -108,6 +144,7 @@ static void apply(struct mail *m)
 	struct strlist recipients = STRLIST_INIT;
 
 	mail_remove_headers(m, RELAYOUT_FIELD);
+	mail_remove_headers(m, RELAYOUT_HELD_FIELD);
 	mail_recipients(m, &recipients);
 	if (m->verdict->action == VERDICT_CONTINUE && is_outbound(m, &recipients))
 		choose(m, &recipients);

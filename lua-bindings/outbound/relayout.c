@@ -51,6 +51,11 @@ const struct sender_config *relayout_sender_by_id(const struct config *c, int id
 	return NULL;
 }
 
+char *relayout_filter(const struct sender_config *s)
+{
+	return xasprintf("%s:%s", s->transport, s->relay);
+}
+
 char *relayout_host(const struct sender_config *s)
 {
 	const char *start = s->relay + (s->relay[0] == '[');
@@ -302,8 +307,10 @@ void relayout_choose(struct script_set *set, const struct relayout_message *mess
 			note_skip(s, &d, id, out);
 		if (answer == RELAYOUT_TAKES || out->first == NULL)
 			out->properties = d.properties;
-		if (answer == RELAYOUT_TAKES)
+		if (answer == RELAYOUT_TAKES) {
 			out->taker = s;
+			out->Priority = d.Priority;
+		}
 		if (out->first == NULL)
 			out->first = s;
 		relayout_decision_clear(&d);

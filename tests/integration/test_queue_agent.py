@@ -3,15 +3,14 @@ mailhooks-queue does what it says."""
 
 import pathlib
 import re
-import shutil
 import socket
 import stat
+import time
 
 import pytest
 
-from rig import daemon, machine, milter as milter_module
+from rig import machine, milter as milter_module, queue
 
-BINARY = machine.BUILD / "policy/mailhooks-queue"
 BOB, HOST = "bob@one.test", "127.0.0.21"
 ASKED = 'print(what.Priority, tries, "<" .. last .. ">", from, table.concat(to, " "), data.Subject)\n'
 SKIP = 'what.SkipSend = true what.Reason = "not now"'
@@ -29,28 +28,14 @@ class Site:
         self.milter, self.policy = milter, policy
         self.server = make_postfix(parameters={"minimal_backoff_time": "300s",
                                                "enable_long_queue_ids": "yes"})
-        self.queue = daemon.Daemon("queue")
-        self.records = machine.new_directory("agent") / "records"
-        shutil.chown(self.records.parent, milter_module.USER)
-        self.settings = ("agent.mta=postfix", f"agent.directory={self.records}",
-                         f"agent.socket={self.queue.directory}/queue.sock",
-                         f"agent.config_directory={self.server.etc}", "agent.interval_seconds=1",
-                         f"store=sqlite:{policy.directory}/store.db")
+        self.queue = queue.Queue("postfix", "/usr/sbin", self.server.etc)
+        self.settings = (*self.queue.settings, f"store=sqlite:{policy.directory}/store.db")
 
     def start(self, at_submission, later=None, *options, log=False):
         self.milter.start(None, *self.settings, mxout=script(at_submission))
-        self.start_queue()
+        self.queue.start()
         if later is not None:
             self.start_policy(later, *options, log=log)
-
-    def start_queue(self):
-        self.policy.config.touch()
-        unit = (machine.TOP / "contrib/mailhooks-queue.service").read_text()
-        rights = re.search("^CapabilityBoundingSet=(.*)", unit, re.M)[1].lower()
-        self.queue.launch("setpriv", "--no-new-privs", "--bounding-set",   # as in its unit
-                          "-all," + ",".join("+" + r.removeprefix("cap_") for r in rights.split()),
-                          BINARY, "-c", self.policy.config, "-f",
-                          *[word for s in self.settings for word in ("-o", s)])
 
     def start_policy(self, body, *options, log=False):
         # as root: Postfix lets nobody else read its maillog_file
@@ -71,22 +56,14 @@ class Site:
         return reply.text.split()[-1]
 
     def state(self, queue_id):
-        return dict((i, name) for name, i in self.server.queue()).get(queue_id)
+        return self.queue.state(self.server, queue_id)
 
     def wait_state(self, queue_id, wanted):
-        machine.wait_until(lambda: self.state(queue_id) == wanted, 15, f"{queue_id} {wanted}")
+        self.queue.wait_state(self.server, queue_id, wanted)
 
     def wait_asked(self, times):
         machine.wait_until(lambda: len(self.policy.out().splitlines()) >= times, 15,
                            f"{times} questions")
-
-    def edit_record(self, queue_id, name, change):
-        """Changes a number in a record."""
-        file = self.records / queue_id
-        value = int(re.search(rf"^{name} \d+\n(\d+)\n", file.read_text(), re.M)[1])
-        new = str(change(value))
-        file.write_text(re.sub(rf"^{name} \d+\n\d+\n", f"{name} {len(new)}\n{new}\n",
-                               file.read_text(), flags=re.M))
 
 
 @pytest.fixture
@@ -123,12 +100,12 @@ def released_names(site, sizes, *options):
     machine.wait_until(lambda: site.server.queue() == [], 10, "an empty queue")
     site.policy.stop()
     site.milter.stop()
-    return [ids[i] for i in re.findall(r"done: 'H(\w+)'", site.queue.log()) if i in ids]
+    return [ids[i] for i in site.queue.done("H") if i in ids]
 
 
 def test_order_of_release(site, sink):
     """By Priority, then by age or size."""
-    site.start_queue()
+    site.queue.start()
     sizes = {"low": 10, "big": 9000, "small": 100, "high": 500}
     assert released_names(site, sizes, "agent.smallest_first=true") == ["high", "small", "big", "low"]
     names = released_names(site, {"first": 9000, "high": 10})
@@ -182,7 +159,7 @@ def test_killed_and_restarted(site):
     site.start_policy("")
     site.policy.wait_log("queue agent: mailhooks-queue at .*; held messages wait")
     assert site.state(queue_id) == "hold"
-    site.start_queue()
+    site.queue.start()
     site.server.wait_delivery(recipient=BOB)
     site.policy.wait_log("mailhooks-queue answers again")
 
@@ -191,10 +168,44 @@ def test_limit_of_a_hold(site):
     """A message is never stuck: older holds than agent.most_hold_minutes end."""
     site.start(SKIP)
     queue_id = site.send()
-    site.edit_record(queue_id, "held", lambda ms: ms - 121 * 60000)
+    site.queue.edit_record(queue_id, "held", lambda ms: ms - 121 * 60000)
     site.start_policy(SKIP, "agent.most_hold_minutes=120")
     site.server.wait_delivery(recipient=BOB)
     site.policy.wait_log(rf"queue={queue_id} .*longer than agent.most_hold_minutes: released")
+
+
+def test_limit_of_all_holds(site, sink):
+    """What grows old is the message, so its holds count together: after the limit it is not held
+    again."""
+    sink.answer("RCPT", "450 4.2.1 later", host=HOST, times=1)
+    site.start(SKIP)
+    queue_id = site.send()
+    site.queue.edit_record(queue_id, "held_before", lambda ms: 121 * 60000)
+    site.start_policy(SKIP, "agent.most_hold_minutes=120", log=True)
+    site.policy.wait_log(rf"queue={queue_id} .*longer than agent.most_hold_minutes: released")
+    site.policy.wait_log(rf"queue={queue_id} .*not held again")
+    site.wait_state(queue_id, "deferred")
+    site.server.flush()
+    site.server.wait_delivery(recipient=BOB)
+
+
+@pytest.mark.parametrize("lifetime, end", [("1s", "expired"), ("1h", "deferred")])
+def test_age_after_a_long_hold(site, sink, lifetime, end):
+    """Postfix counts the age from the arrival. Released after more than its lifetime a message has
+    one try, and none after that; released before, it waits for the next one as ever."""
+    site.server.set_parameters({"maximal_queue_lifetime": lifetime, "bounce_queue_lifetime": lifetime})
+    site.server.reload()
+    sink.answer("RCPT", "450 4.2.1 later", host=HOST)
+    site.start(SKIP)
+    queue_id = site.send()
+    arrived = (site.server.top / "spool/hold" / queue_id).stat().st_mtime
+    machine.wait_until(lambda: time.time() > arrived + 2, 10, "two seconds of age")
+    site.start_policy("")
+    site.server.wait_log(rf"{queue_id}: to=<{BOB}>, .*status=deferred \(.*450 4.2.1 later")
+    if end == "expired":
+        site.server.wait_log(rf"{queue_id}: from=<ann@sender.test>, status=expired")
+    site.wait_state(queue_id, None if end == "expired" else "deferred")
+    assert len(re.findall(rf"{queue_id}: to=<{BOB}>, .*450 4.2.1 later", site.server.log())) == 1
 
 
 def test_holds_of_others(site, sink):
@@ -204,27 +215,28 @@ def test_holds_of_others(site, sink):
     known = site.send("known")
     machine.run("postsuper", "-c", site.server.etc, "-h", known, env=site.server.env)
     other = site.send("other")
-    site.edit_record(other, "noted", lambda ms: ms - 3600000)
+    site.queue.edit_record(other, "noted", lambda ms: ms - 3600000)
     stranger = site.send("other")
-    (site.records / stranger).unlink()
+    (site.queue.records / stranger).unlink()
     mine = site.send("mine")
     site.start_policy("")
     site.wait_state(mine, None)
+    site.policy.wait_log(f"queue={mine} queue agent: released")
     site.wait_asked(1)
     site.policy.wait_log(rf"queue={other} queue agent: this is another message")
     assert [site.state(i) for i in (known, other, stranger)] == ["hold"] * 3
     assert site.policy.out().count("\n") == 1
-    assert re.findall(r"done: '\w(\w+)'", site.queue.log()) == [mine, mine]
+    assert site.queue.done() == [mine, mine]
 
 
 def test_what_the_helper_does_not_do(site):
-    """Five commands for a checked id, for one user."""
+    """A few commands for a checked id, for one user."""
     site.start(SKIP)
     queue_id = site.send()
-    path = site.queue.directory / "queue.sock"
+    path = site.queue.socket
     assert stat.S_IMODE(path.stat().st_mode) == 0o600 and path.owner() == milter_module.USER
     for request in (b"d" + queue_id.encode(), b"HALL-", b"H", b"H-", b"H" + b"A" * 60, b"l;id",
-                    b"hALL deferred", b"H../" + queue_id.encode(), b"r" + queue_id.encode(),
+                    b"hALL deferred", b"H../" + queue_id.encode(), b"q" + queue_id.encode(),
                     b"H" + queue_id.encode() + b"\0", b"\0"):
         assert ask(path, request)[:1] == b"1", request
     assert site.state(queue_id) == "hold"

@@ -1,5 +1,5 @@
-/* What mailhooks-queue runs: five commands, with a checked id or none, and nothing of the client's.
- * The commands are shell scripts that tell how they were called. */
+/* What mailhooks-queue runs: a few commands, with a checked id or none, and nothing of the
+ * client's. The commands are shell scripts that tell how they were called. */
 #include "policy/queue_command.h"
 
 #include "common/clock.h"
@@ -43,6 +43,8 @@ static int open_directory(void **state)
 	    directory, directory);
 	setenv("SECRET", "1", 1);
 	put("postsuper", text);
+	put("sendmail", text);
+	put("postkick", text);
 	free(text);
 	config.agent.commands = directory;
 	config.agent.config_directory = xstrdup("/etc/two words");
@@ -51,7 +53,8 @@ static int open_directory(void **state)
 
 static int close_directory(void **state)
 {
-	static const char *const files[] = {"postsuper", "postqueue", "calls"};
+	static const char *const files[] = {
+	    "postsuper", "postqueue", "postkick", "sendmail", "calls"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
@@ -87,33 +90,48 @@ static void test_refused(void **state)
 	static const struct {
 		const char *request;
 		size_t n;
-	} wrong[] = {{"", 0}, {"\0", 1}, {"d4WxyzABCD1", 11}, {"r4WxyzABCD1", 11}, {"H", 1},
-	    {"HALL", 4}, {"H-", 2}, {"H4WxyzABCD1\0x", 13}, {"H4WxyzABCD1 deferred", 20},
+	} wrong[] = {{"", 0}, {"\0", 1}, {"d4WxyzABCD1", 11}, {"L", 1}, {"p4WxyzABCD1", 11},
+	    {"H", 1}, {"HALL", 4}, {"H-", 2}, {"H4WxyzABCD1\0x", 13}, {"H4WxyzABCD1 deferred", 20},
 	    {"H../../../etc", 13}, {"HAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", 40},
 	    {"l4WxyzABCD1", 11}, {"l\0", 2}};
 	char why[200];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-		if (queue_command_refused(wrong[i].request, wrong[i].n) == NULL)
+		if (queue_command_refused(&config, wrong[i].request, wrong[i].n) == NULL)
 			fail_msg("taken: %s", wrong[i].request);
 		assert_false(queue_command_run(
 		    &config, wrong[i].request, wrong[i].n, take, NULL, why, sizeof why));
 	}
-	assert_null(queue_command_refused("H4WxyzABCD1", 11));
-	assert_null(queue_command_refused("l", 1));
+	assert_null(queue_command_refused(&config, "H4WxyzABCD1", 11));
+	assert_null(queue_command_refused(&config, "l", 1));
+	config.agent.mta = AGENT_SENDMAIL; /* part of an id would stand for several messages */
+	assert_non_null(queue_command_refused(&config, "H4WxyzABCD1", 11));
+	assert_non_null(queue_command_refused(&config, "i6al8ribf004946", 15));
+	assert_null(queue_command_refused(&config, "H6al8ribf004946", 15));
+	assert_null(queue_command_refused(&config, "L", 1));
+	config.agent.mta = AGENT_NONE;
 }
 
 static void test_arguments(void **state)
 {
 	static const char expected[] = "postsuper -c /etc/two words -H 4WxyzABCD1\n0\n"
-				       "postsuper -c /etc/two words -e 4WxyzABCD1\n0\n";
+				       "postsuper -c /etc/two words -e 4WxyzABCD1\n0\n"
+				       "postkick -c /etc/two words public pickup W\n0\n"
+				       "sendmail -C /etc/two words/sendmail.cf -bp -qQ\n0\n"
+				       "sendmail -C /etc/two words/sendmail.cf -Q -qQ "
+				       "-qI6al8ribf004946\n0\n";
 	char why[200], text[500] = "", *path = xasprintf("%s/calls", directory);
 	FILE *f;
 
 	(void)state;
 	assert_true(queue_command_run(&config, "H4WxyzABCD1", 11, take, NULL, why, sizeof why));
 	assert_true(queue_command_run(&config, "e4WxyzABCD1", 11, NULL, NULL, why, sizeof why));
+	assert_true(queue_command_run(&config, "p", 1, NULL, NULL, why, sizeof why));
+	config.agent.mta = AGENT_SENDMAIL;
+	assert_true(queue_command_run(&config, "L", 1, take, NULL, why, sizeof why));
+	assert_true(queue_command_run(&config, "H6al8ribf004946", 15, NULL, NULL, why, sizeof why));
+	config.agent.mta = AGENT_NONE;
 	f = fopen(path, "r");
 	assert_non_null(f);
 	assert_true(fread(text, 1, sizeof text - 1, f) > 0);

@@ -1,5 +1,7 @@
-/* Lines of `postqueue -j`. */
+/* Lines of `postqueue -j` and of `sendmail -bp`. */
 #include "common/queue_list.h"
+
+#include "common/queue_list_sendmail.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -82,11 +84,46 @@ static void test_not_entries(void **state)
 	}
 }
 
+static void test_sendmail(void **state)
+{
+	static const struct {
+		const char *line, *id;
+	} lines[] = {
+	    {"6ALGn9ap000077        6 Sat Nov 21 16:49 <hold@sender.test>", "6ALGn9ap000077"},
+	    {"6ALGn9ap0000771*      6 Sat Nov 21 16:49 <hold@sender.test>", "6ALGn9ap0000771"},
+	    {"6ALGn9ap000077- (no control file)", "6ALGn9ap000077"},
+	    {"6ALGn9ap000077", NULL}, /* cut off */
+	    {"6ALGn9ap00007        6 Sat Nov 21 16:49 <hold@sender.test>", NULL},
+	    {"6ALGn9ap000077/../x 6", NULL},
+	    {"6ALGn9ap0000770123456789012 6", NULL},
+	    {" 6ALGn9ap000077        6 Sat Nov 21 16:49 <a@b>", NULL},
+	    {"\t\t/var/spool/mqueue (2 requests)", NULL},
+	    {"/var/spool/mqueue is empty", NULL},
+	    {"-----Q-ID----- --Size-- -----Q-Time----- ------------Sender/Recipient-----------",
+		NULL},
+	    {"      QUARANTINE: by CheckFile", NULL},
+	    {"\t\tTotal requests: 2", NULL},
+	    {"", NULL},
+	};
+	char id[QUEUE_LIST_ID_BYTES];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+		const char *line = lines[i].line;
+		bool found = queue_list_sendmail_line(line, strlen(line), id);
+
+		if (found != (lines[i].id != NULL) || (found && strcmp(id, lines[i].id) != 0))
+			fail_msg("%s", line);
+	}
+	assert_false(queue_list_sendmail_line("6ALGn9ap000077\0 6", 17, id));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_entries),
 	    cmocka_unit_test(test_not_entries),
+	    cmocka_unit_test(test_sendmail),
 	};
 
 	return cmocka_run_group_tests(tests, open_reader, close_reader);

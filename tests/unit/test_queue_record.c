@@ -39,11 +39,14 @@ static void fill(struct queue_record *r)
 	    .arrival_ms = 6,
 	    .priority = 7,
 	    .held_ms = 8,
-
+	    .held_before_ms = 9,
 	    .retries = 10,
 	    .last_try_ms = 11,
 	    .last_chance = 1};
 	xreplace(&r->sender, "ann@one.test");
+	xreplace(&r->token, "abc");
+	xreplace(&r->filter, "relay:[a.test]:25");
+	xreplace(&r->chosen, "relay:[b.test]:25");
 	xreplace(&r->reason, "end 0\n\nsize 1\n9\n");
 	strlist_add(&r->recipients, "bob@two.test");
 	strlist_add(&r->recipients, "eve@two.test");
@@ -68,6 +71,10 @@ static void test_kept(void **state)
 	assert_int_equal(back.arrival_ms, 6);
 	assert_int_equal(back.priority, 7);
 	assert_int_equal(back.held_ms, 8);
+	assert_int_equal(back.held_before_ms, 9);
+	assert_string_equal(back.token, "abc");
+	assert_string_equal(back.filter, r.filter);
+	assert_string_equal(back.chosen, r.chosen);
 	assert_int_equal(back.retries, 10);
 	assert_int_equal(back.last_try_ms, 11);
 	assert_int_equal(back.last_chance, 1);
@@ -162,6 +169,17 @@ static void test_no_record_is_too_long(void **state)
 	free(reason);
 }
 
+static void test_tokens(void **state)
+{
+	char a[QUEUE_RECORD_TOKEN_BYTES], b[QUEUE_RECORD_TOKEN_BYTES];
+
+	(void)state;
+	assert_true(queue_record_token(a) && queue_record_token(b));
+	assert_int_equal(strspn(a, "0123456789abcdef"), QUEUE_RECORD_TOKEN_BYTES - 1);
+	assert_int_equal(strlen(a), QUEUE_RECORD_TOKEN_BYTES - 1);
+	assert_string_not_equal(a, b);
+}
+
 static void test_ids(void **state)
 {
 	static const char *const wrong[] = {"", "ALL-", "-", "../../etc", "4WxyzABCD1/x",
@@ -185,6 +203,7 @@ int main(void)
 	    cmocka_unit_test(test_kept),
 	    cmocka_unit_test(test_damaged),
 	    cmocka_unit_test(test_no_record_is_too_long),
+	    cmocka_unit_test(test_tokens),
 	    cmocka_unit_test(test_ids),
 	};
 

@@ -39,13 +39,13 @@ def listen(sink):
         sink.unlisten(address)
 
 
-def written(policy, config, script):
+def written(policy, config, script, *options):
     """main.cf parameters and master.cf lines of `mailhooks setup --write`."""
     if script is not None:
         policy.script("relayout.lua", script)
     policy.config.write_text(config)
     directory = machine.new_directory("setup")
-    outbound.cli(policy, "setup", "--write", directory)
+    outbound.cli(policy, "setup", "--write", directory, options=options)
     lines = (directory / "main.cf.mailhooks").read_text().splitlines()
     parameters = dict(line.split(" = ") for line in lines if line and line[0] != "#")
     return parameters, (directory / "master.cf.mailhooks").read_text()

@@ -1,0 +1,333 @@
+/* agent_look.c - see agent_look.h. */
+#include "policy/agent_look.h"
+
+#include "common/clock.h"
+#include "common/list.h"
+#include "common/store/store_shared.h"
+#include "lua-bindings/relayout.h"
+#include "policy/queue_client.h"
+#include "policy/queue_command.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STORE_MS 2000
+#define DIALOGUE_MS (60 * 60 * 1000) /* from a message's MAIL to its end, at most */
+#define CLOCK_SLACK_MS 2000	     /* the queue knows whole seconds only */
+
+struct log_id agent_id(const struct candidate *c)
+{
+	struct log_id id = {.queue = ""};
+
+	strncat(id.queue, c->entry.id, sizeof id.queue - 1);
+	return id;
+}
+
+static bool save(const struct agent_run *p, const struct candidate *c)
+{
+	struct log_id id = agent_id(c);
+
+	if (queue_record_save(p->config->agent.directory, c->entry.id, &c->record))
+		return true;
+	log_error(&id, "queue agent: agent.directory = \"%s\": %s", p->config->agent.directory,
+	    strerror(errno));
+	return false;
+}
+
+bool agent_act(const struct agent_run *p, const struct candidate *c, char letter)
+{
+	struct log_id id = agent_id(c);
+	char why[512];
+
+	if (queue_client_ask(
+		p->config->agent.socket, letter, c->entry.id, NULL, NULL, why, sizeof why))
+		return true;
+	log_warn(&id, "queue agent: %s", why);
+	return false;
+}
+
+/* The first look completes the record by what the queue says, which may have rewritten the sender;
+ * from then on both must match. Before, the time of the arrival alone tells: no later message of
+ * that id can have arrived before the milter saw the end of this one. */
+static bool is_ours(const struct agent_run *p, struct candidate *c)
+{
+	struct queue_record *r = &c->record;
+	const struct queue_entry *e = &c->entry;
+
+	if (r->arrival_ms != 0)
+		return r->arrival_ms == e->arrival_ms && strcmp(r->sender, e->sender) == 0;
+	if (e->arrival_ms > r->noted_ms + CLOCK_SLACK_MS ||
+	    e->arrival_ms < r->noted_ms - DIALOGUE_MS)
+		return false;
+	r->arrival_ms = e->arrival_ms;
+	xreplace(&r->sender, e->sender);
+	save(p, c);
+	return true;
+}
+
+/* Number and time of the tries, as the mail log told them; else what we knew before. */
+static void find_tries(
+    const struct agent_run *p, const char *id, int64_t *retries, int64_t *last_ms)
+{
+	struct store *store = store_shared_get(p->config->store);
+	struct store_facts f = {0};
+	enum store_answer answer;
+
+	if (store == NULL)
+		return;
+	answer = store_facts_get(store, id, &f, STORE_MS);
+	if (answer == STORE_FOUND && f.last_try_ms >= *last_ms) {
+		*retries = f.retries;
+		*last_ms = f.last_try_ms;
+	}
+	store_facts_clear(&f);
+	store_shared_put(store);
+	store_shared_report(p->config->store, answer);
+}
+
+static void waiting_recipients(const struct candidate *c, struct strlist *out)
+{
+	for (size_t i = 0; i < c->entry.recipients.n; i++)
+		if (strlist_has_nocase(&c->record.recipients, c->entry.recipients.v[i]))
+			strlist_add(out, c->entry.recipients.v[i]);
+	if (out->n == 0) /* rewritten since */
+		strlist_copy(out, &c->entry.recipients);
+}
+
+static int64_t deadline(const struct agent_run *p)
+{
+	return clock_ms() + script_set_config(p->set)->lua.command_ms;
+}
+
+/* What Sendmail has no command for. */
+static void leave_out(const struct agent_run *p, struct checkfile_actions *a)
+{
+	if (p->config->agent.mta != AGENT_SENDMAIL || !(a->ForceLastTry || a->ForceRetry))
+		return;
+	a->ForceLastTry = a->ForceRetry = false;
+	if (script_set_first(p->set, "CheckFile: Sendmail"))
+		log_warn(NULL, "CheckFile: ForceLastTry and ForceRetry have no effect with "
+			       "Sendmail (logged once for each loading of the scripts)");
+}
+
+/* ---- CheckFile() of mxout.lua ---- */
+
+/* False: the hook failed, and lua.on_error says that things stay as they are. */
+static bool ask(const struct agent_run *p, struct candidate *c, int64_t retries, int64_t last_ms)
+{
+	struct strlist recipients = STRLIST_INIT;
+	const struct checkfile_message message = {
+	    .filename = c->entry.id,
+	    .size = c->entry.size,
+	    .created_ms = c->entry.arrival_ms,
+	    .retries = retries,
+	    .last_try_ms = last_ms,
+	    .sender = c->entry.sender,
+	    .recipients = &recipients,
+	    .header_lines = &c->record.header_lines,
+	};
+	struct log_id id = agent_id(c);
+	enum mxout_answer answer;
+
+	waiting_recipients(c, &recipients);
+	answer = checkfile_ask(p->checkfile, &message, &id, deadline(p), &c->actions);
+	strlist_clear(&recipients);
+	leave_out(p, &c->actions);
+	return answer != MXOUT_FAILED || !mxout_must_fail(p->set);
+}
+
+const char *agent_reason(const struct candidate *c)
+{
+	return c->actions.Reason != NULL && *c->actions.Reason != '\0' ? c->actions.Reason
+								       : "no reason given";
+}
+
+static void ask_checkfile(const struct agent_run *p, struct candidate *c)
+{
+	int64_t retries = c->record.retries, last_ms = c->record.last_try_ms;
+
+	find_tries(p, c->entry.id, &retries, &last_ms);
+	c->release = ask(p, c, retries, last_ms) && !c->actions.SkipSend;
+	if (c->record.last_chance != c->actions.ForceLastTry) {
+		c->record.last_chance = c->actions.ForceLastTry;
+		save(p, c);
+	}
+}
+
+/* ---- relayout.lua ---- */
+
+/* The sender that takes it now. The queue file names the first that was asked; another one is
+ * found in the record when the message is requeued (map_header.h). */
+static void take(
+    const struct agent_run *p, struct candidate *c, const struct relayout_choice *choice)
+{
+	struct log_id id = agent_id(c);
+
+	free(c->record.chosen);
+	c->record.chosen = relayout_filter(choice->taker);
+	c->actions.Priority = choice->Priority;
+	c->requeue = p->config->agent.mta == AGENT_POSTFIX &&
+		     strcmp(c->record.chosen, c->record.filter) != 0;
+	c->release = save(p, c);
+	log_info(&id, "sender %d (%.64s) takes the message: %.300s", choice->taker->id,
+	    choice->taker->name, choice->taker->relay);
+}
+
+static void ask_senders(const struct agent_run *p, struct candidate *c)
+{
+	struct strlist recipients = STRLIST_INIT;
+	const struct relayout_message message = {.filename = c->entry.id,
+	    .size = c->entry.size,
+	    .created = (time_t)(c->entry.arrival_ms / 1000),
+	    .return_path = c->entry.sender,
+	    .recipients = &recipients,
+	    .header_lines = &c->record.header_lines};
+	struct log_id id = agent_id(c);
+	struct relayout_choice choice;
+
+	waiting_recipients(c, &recipients);
+	relayout_choose(p->set, &message, &id, deadline(p), &choice);
+	if (choice.taker != NULL)
+		take(p, c, &choice);
+	relayout_choice_clear(&choice);
+	strlist_clear(&recipients);
+}
+
+/* ---- holds ---- */
+
+static bool is_relay(const struct candidate *c)
+{
+	return c->record.token != NULL && *c->record.token != '\0';
+}
+
+/* All holds of a message together, since its age counts from its arrival. */
+static bool held_too_long(const struct agent_run *p, const struct candidate *c)
+{
+	int64_t now = c->record.held_ms != 0 ? p->now_ms - c->record.held_ms : 0;
+
+	return c->record.held_before_ms + now > p->config->agent.most_hold_minutes * 60000LL;
+}
+
+static void look_at_held(const struct agent_run *p, struct candidate *c)
+{
+	struct log_id id = agent_id(c);
+
+	c->actions.Priority = CHECKFILE_PRIORITY;
+	if (held_too_long(p, c)) {
+		c->release = true;
+		log_warn(&id,
+		    "queue agent: held for longer than agent.most_hold_minutes: released, whatever "
+		    "%s says",
+		    is_relay(c) ? "relayout.lua" : "CheckFile");
+	} else if (is_relay(c)) {
+		ask_senders(p, c);
+	} else {
+		ask_checkfile(p, c);
+	}
+}
+
+/* Released, by us or by hand. */
+static void end_hold(const struct agent_run *p, struct candidate *c)
+{
+	c->record.held_before_ms += p->now_ms - c->record.held_ms;
+	c->record.held_ms = 0;
+	save(p, c);
+}
+
+static void hold(const struct agent_run *p, struct candidate *c)
+{
+	struct log_id id = agent_id(c);
+
+	if (held_too_long(p, c)) {
+		log_warn(&id, "queue agent: not held again, although CheckFile said so: it has "
+			      "been held for agent.most_hold_minutes");
+		save(p, c);
+		return;
+	}
+	c->record.held_ms = p->now_ms; /* known to be ours before it is held */
+	if (!queue_record_save(p->config->agent.directory, c->entry.id, &c->record))
+		log_error(&id, "not held, although CheckFile said so: %s: %s",
+		    p->config->agent.directory, strerror(errno));
+	else if (agent_act(p, c, QUEUE_HOLD))
+		log_info(&id, "queue agent: held by CheckFile: %.200s", agent_reason(c));
+}
+
+/* ---- messages that wait for a try ---- */
+
+/* A script that always forces a retry gets one in each interval, no more. */
+static bool too_soon(const struct agent_run *p, int64_t last_ms)
+{
+	return p->now_ms - last_ms < p->config->agent.interval_seconds * 1000LL;
+}
+
+/* Forced expiration makes no try (observed), so it comes after the last one. Of a message that we
+ * have not known to be tried before, the queue's reason tells as well. */
+static void look_at_last(const struct agent_run *p, const struct candidate *c, int64_t last_ms)
+{
+	struct log_id id = agent_id(c);
+	bool tried =
+	    last_ms > c->record.last_try_ms || (c->record.last_try_ms == 0 && c->entry.tried);
+
+	if (tried && agent_act(p, c, QUEUE_EXPIRE) && agent_act(p, c, QUEUE_TRY))
+		log_info(&id, "queue agent: the last try has failed: returned to the sender");
+}
+
+static void look_at_deferred(const struct agent_run *p, struct candidate *c)
+{
+	int64_t retries = c->record.retries, last_ms = c->record.last_try_ms;
+	struct log_id id = agent_id(c);
+
+	find_tries(p, c->entry.id, &retries, &last_ms);
+	if (c->record.last_chance != 0) {
+		look_at_last(p, c, last_ms);
+		return;
+	}
+	if (last_ms <= c->record.last_try_ms || !ask(p, c, retries, last_ms))
+		return;
+	if (c->actions.ForceRetry && too_soon(p, last_ms))
+		return; /* asked again by a later pass */
+	c->record.retries = retries;
+	c->record.last_try_ms = last_ms;
+	if (c->actions.SkipSend) {
+		hold(p, c);
+		return;
+	}
+	c->record.last_chance = c->actions.ForceLastTry;
+	save(p, c);
+	if (c->actions.ForceLastTry)
+		log_info(&id, "queue agent: the next try is the last one: %.200s", agent_reason(c));
+	if (c->actions.ForceRetry && agent_act(p, c, QUEUE_TRY))
+		log_info(&id, "queue agent: tried again now: %.200s", agent_reason(c));
+}
+
+void agent_look(const struct agent_run *p, struct candidate *c)
+{
+	const char *directory = p->config->agent.directory;
+	struct log_id id = agent_id(c);
+	bool is_held = strcmp(c->entry.queue, "hold") == 0;
+
+	if (!queue_record_load(directory, c->entry.id, &c->record)) {
+		if (errno == EBADMSG && is_held)
+			log_error(&id,
+			    "queue agent: %s/%s is damaged: the message stays held; "
+			    "release it by postsuper -H",
+			    directory, c->entry.id);
+		return;
+	}
+	if (!is_ours(p, c)) {
+		log_warn(&id, "queue agent: this is another message than the one that was known "
+			      "under its id; left alone");
+		queue_record_remove(directory, c->entry.id);
+		return;
+	}
+	if (is_held) {
+		if (c->record.held_ms != 0)
+			look_at_held(p, c);
+		return; /* somebody else's hold */
+	}
+	if (c->record.held_ms != 0)
+		end_hold(p, c);
+	if (strcmp(c->entry.queue, "deferred") == 0 && !is_relay(c))
+		look_at_deferred(p, c);
+}

@@ -1,0 +1,166 @@
+"""Messages that every sender of relayout.lua skips: held by Postfix, asked about again by the queue
+agent, and sent through the sender that takes them then, be it another one than the first."""
+
+import re
+
+import pytest
+
+from rig import machine, outbound, queue, relays
+from rig import milter as milter_module
+from rig import policy as policy_module
+from rig.relays import RELAYS
+
+SENDER, BOB = "ann@sender.test", "bob@one.test"
+MESSAGE = "From: ann@sender.test\nSubject: hi\n\nhello\n"
+FIELD = "X-Mailhooks-Requeue"
+NOBODY = "function CheckFile(name, what) what.SkipSend, what.Reason = true, 'closed' return what end"
+
+
+def only(sender):
+    return f"""function CheckFile(name, what, size, created, from, to, data, lines)
+        print(sendername, name, from, table.concat(to, " "), data.Subject, #created, size > 30)
+        what.SkipSend = sendername ~= "{sender}"
+        return what
+    end"""
+
+
+class Site:
+    """A Postfix with both daemons and mailhooks-queue, set up by `mailhooks setup`."""
+
+    def __init__(self, milter, policy, postfix):
+        self.milter, self.policy, self.postfix = milter, policy, postfix
+        self.queue = queue.Queue("postfix", "/usr/sbin", postfix.etc)
+        self.settings = (*self.queue.settings, outbound.store(policy))
+
+    def start(self, script):
+        """The service has the second script, which the agent goes by."""
+        config = relays.configuration()
+        self.milter.start(None, *self.settings, config=config, relayout=NOBODY)
+        self.queue.start()
+        self.policy.start(None, *self.settings, config=config, relayout=script)
+
+    def change(self, script):
+        self.policy.script("relayout.lua", script)
+        self.policy.reload()
+
+    def hold(self, message=MESSAGE):
+        """Sends a message that is held; returns its queue id."""
+        reply = self.postfix.send(SENDER, BOB, message)
+        assert reply.ok, reply
+        return reply.text.split()[-1]
+
+    def state(self, queue_id):
+        return self.queue.state(self.postfix, queue_id)
+
+    def token(self, queue_id):
+        record = (self.queue.records / queue_id).read_text()
+        return re.search(r"^token 32\n([0-9a-f]{32})\n", record, re.M)[1]
+
+    def arrived(self, name):
+        delivery = self.postfix.wait_delivery(recipient=BOB)
+        assert delivery.host == RELAYS[name] and delivery.header(FIELD) == []
+        machine.wait_until(lambda: self.postfix.queue() == [], 10, "an empty queue")
+
+
+@pytest.fixture(scope="module")
+def sockets():
+    return outbound.socket_directory()
+
+
+@pytest.fixture(scope="module")
+def postfix_of_module(world, name_server, sockets):
+    service = policy_module.Policy(sockets)
+    made = relays.written(service, relays.configuration(), NOBODY, "agent.mta=postfix")
+    server = relays.start_postfix(world, 2770, milter_module.Milter(sockets / "milter.sock"), *made)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def site(sink, sockets, postfix_of_module):
+    milter, policy = milter_module.Milter(sockets / "milter.sock"), policy_module.Policy(sockets)
+    postfix_of_module.begin_test()
+    for _ in relays.listen(sink):
+        yield (s := Site(milter, policy, postfix_of_module))
+    postfix_of_module.end_test()
+    assert milter.finish() == [] and policy.finish() == [] and s.queue.finish() == []
+
+
+@pytest.mark.parametrize("sender", ["big", "other"])
+def test_asked_again(site, sender):
+    """It waits while every sender skips it; the first one that takes it later sends it. The other
+    sender than the queue file names needs a requeue."""
+    site.start(NOBODY)
+    queue_id = site.hold()
+    assert site.state(queue_id) == "hold"
+    machine.wait_until(lambda: site.policy.log().count("skips the message: closed") >= 4, 15,
+                       "two passes")
+    assert site.state(queue_id) == "hold" and site.postfix.deliveries() == []
+    site.change(only(sender))
+    site.arrived(sender)
+    asked = site.policy.out().splitlines()
+    assert asked[0].split("\t") == ["big", queue_id, SENDER, BOB, "hi", "14", "true"]
+    assert len(asked) == {"big": 1, "other": 2}[sender]
+    assert site.queue.done("r") == ([] if sender == "big" else [queue_id])
+
+
+def test_requeued_once_although_killed(site):
+    """The choice is on the disk before the message is requeued, so whoever asks for it finds it."""
+    site.start(NOBODY)
+    queue_id = site.hold()
+    site.change(only("other"))
+    site.policy.wait_log(f"queue={queue_id} sender 1 .* takes the message")
+    site.policy.kill()
+    site.policy.start(None, *site.settings, config=relays.configuration())
+
+    def tried_again():   # by pickup(8) once a minute when the service was away
+        machine.run("postkick", "-c", site.postfix.etc, "public", "pickup", "W",
+                    env=site.postfix.env, check=False)
+        return site.postfix.queue() == []
+    machine.wait_until(tried_again, 15, "an empty queue")
+    site.arrived("other")
+    assert len(site.postfix.deliveries(recipient=BOB)) == 1
+
+
+def test_forged_fields(site):
+    """Who writes the field himself chooses no relay: neither what he invents nor the field of another
+    message before its time, and none of it is delivered."""
+    site.start(NOBODY)
+    queue_id = site.hold()
+    genuine = f"{FIELD}: {queue_id}-{site.token(queue_id)}"
+    for key in (genuine, f"{FIELD}: {queue_id}-", f"{FIELD}: {queue_id}", f"{FIELD}: -", f"{FIELD}:",
+                f"{FIELD}: ../../{queue_id}-x", f"{FIELD}: {queue_id}-{'0' * 32}"):
+        assert site.policy.look_up("header", key).startswith("NOTFOUND"), key
+    site.milter.script("relayout.lua", only("other"))
+    site.milter.reload()
+    assert site.postfix.send(SENDER, BOB, f"{genuine}\nx-mailhooks-requeue : 1-2\n{MESSAGE}").ok
+    delivery = site.postfix.wait_delivery(recipient=BOB)
+    assert delivery.host == RELAYS["other"] and delivery.header(FIELD) == []
+    assert site.state(queue_id) == "hold"
+
+
+def test_while_records_cannot_be_read(site):
+    """A requeued message waits rather than go another way."""
+    site.start(NOBODY)
+    queue_id = site.hold()
+    key = f"{FIELD}: {queue_id}-{site.token(queue_id)}"
+    record = site.queue.records / queue_id
+    text = record.read_text()
+    site.policy.stop()
+    record.write_text(text.replace("chosen 0\n\n", "chosen 6\nx:[y]z\n"))
+    site.policy.start(None, *site.settings, "agent.mta=none", config=relays.configuration())
+    assert site.policy.look_up("header", key) == "OK FILTER x:[y]z"
+    record.write_text(text[:40])
+    assert site.policy.look_up("header", key).startswith("TEMP ")
+
+
+def test_limit_of_a_hold(site):
+    """After agent.most_hold_minutes it goes through the first sender, whatever the script says."""
+    site.start(NOBODY)
+    queue_id = site.hold()
+    site.policy.stop()
+    site.queue.edit_record(queue_id, "held", lambda ms: ms - 121 * 60000)
+    site.policy.start(None, *site.settings, "agent.most_hold_minutes=120",
+                      config=relays.configuration())
+    site.policy.wait_log(f"queue={queue_id} .*released, whatever relayout.lua says")
+    site.arrived("big")
