@@ -149,6 +149,7 @@
 				     */
 #define LIMIT_MIME_ATTACHMENTS 1000 /* of one message */
 #define LIMIT_TNEF_BYTES (40u << 20)	     /* looked into in memory; what 50 MB hold in base64 */
+#define LIMIT_TNEF_HELD_BYTES (256u << 20)   /* of all messages at once: four of the largest */
 #define LIMIT_TNEF_FILES 1000		     /* of one TNEF stream, embedded messages included */
 #define LIMIT_TNEF_DEPTH 5		     /* messages embedded in messages */
 #define LIMIT_BINHEX_FILE_BYTES (100u << 20) /* run lengths make 64 of one; larger is no mail */

@@ -52,7 +52,8 @@ enum mime_flag {
 	MIME_CUT = 1u << 23,	      /* field or name longer than its limit; the rest is lost */
 	MIME_NAME_CHANGED = 1u << 24, /* control characters taken out of a file name */
 	MIME_FILE_DAMAGED = 1u << 25, /* UUE, BinHex or TNEF: cut short, wrong length or sum */
-	MIME_NOT_UNPACKED = 1u << 26, /* too large to look into (TNEF), too large a file (BinHex) */
+	MIME_NOT_UNPACKED = 1u << 26, /* too large to look into (TNEF; or too many large ones in
+					 other messages now), too large a file (BinHex) */
 };
 #define MIME_FLAGS 27
 

@@ -4,7 +4,8 @@
  * (text, TNEF) is remembered by its offset in the decoded body; to save it the body is decoded
  * again up to there. So nothing of the contents is kept, and saving takes the same way as
  * listing: what was listed is what is written. The one thing held in memory is a TNEF stream
- * while it is listed, LIMIT_TNEF_BYTES at most. */
+ * while it is listed: LIMIT_TNEF_BYTES at most, and LIMIT_TNEF_HELD_BYTES of all messages that are
+ * looked into at the same time. */
 #include "common/mime/mime_internal.h"
 
 #include "common/limits.h"
@@ -13,6 +14,7 @@
 #include "common/mime/tnef.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -243,21 +245,41 @@ static void list_tnef_files(struct mime *m, size_t section, const void *bytes, s
 	tnef_clear(&t);
 }
 
+/* Memory for a TNEF stream, of the share of all threads; NULL: there is none at the moment. */
+static _Atomic uint64_t held;
+
+static char *hold(uint64_t size)
+{
+	char *bytes = NULL;
+
+	if (atomic_fetch_add(&held, size) + size <= LIMIT_TNEF_HELD_BYTES)
+		bytes = malloc(size);
+	if (bytes == NULL)
+		atomic_fetch_sub(&held, size);
+	return bytes;
+}
+
+static void let_go(char *bytes, uint64_t size)
+{
+	free(bytes);
+	atomic_fetch_sub(&held, size);
+}
+
 /* Measures a TNEF stream, and lists its files when it can be held in memory. */
 static bool list_tnef(struct pass *p, uint64_t *size)
 {
 	struct mime_node *n = &p->mime->nodes[p->section];
-	uint64_t encoded = n->s.end - n->s.body, cap = encoded + MIME_OUT;
-	char *bytes;
+	uint64_t encoded = n->s.end - n->s.body;
+	uint64_t cap = encoded + MIME_OUT; /* decoding never makes more of it */
+	char *bytes = NULL;
 	ssize_t got;
 
-	if (encoded / 4 * 3 > LIMIT_TNEF_BYTES) { /* base64; anything else only has more */
+	if (encoded / 4 * 3 <= LIMIT_TNEF_BYTES) /* base64; anything else only has more */
+		bytes = hold(cap);
+	if (bytes == NULL) {
 		n->s.flags |= MIME_NOT_UNPACKED;
 		return measure(p, size);
 	}
-	bytes = malloc(cap); /* decoding never makes more of it */
-	if (bytes == NULL)
-		return false;
 	start_reader(p);
 	*size = 0;
 	while ((got = mime_reader_read(&p->reader, bytes + *size)) > 0)
@@ -266,7 +288,7 @@ static bool list_tnef(struct pass *p, uint64_t *size)
 		list_tnef_files(p->mime, p->section, bytes, *size);
 	else
 		n->s.flags |= MIME_NOT_UNPACKED;
-	free(bytes);
+	let_go(bytes, cap);
 	return got == 0;
 }
 

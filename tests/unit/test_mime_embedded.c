@@ -313,6 +313,63 @@ static void test_tnef(void **state)
 	    "1 MIME application/ms-tnef a 10\n");
 }
 
+/* R15: a message whose TNEF stream is as large as can be, and while that is held another one is
+ * looked into, and so on. */
+struct tower {
+	uint64_t seen;
+	int level, unpacked, refused;
+};
+
+static void climb(struct tower *above);
+
+static ssize_t read_tower(void *arg, uint64_t offset, void *out, size_t n)
+{
+	static const char head[] = "Content-Type: application/ms-tnef\r\n\r\n";
+	const uint64_t size = 52000000;
+	struct tower *t = arg;
+
+	if (offset >= sizeof head - 1 && offset < t->seen) { /* the second pass: it is held now */
+		climb(t);
+		return 0;
+	}
+	t->seen = offset + n;
+	if (offset >= size)
+		return 0;
+	if (n > size - offset)
+		n = (size_t)(size - offset);
+	memset(out, 'A', n);
+	for (size_t i = 0; i < n && offset + i < sizeof head - 1; i++)
+		((char *)out)[i] = head[offset + i];
+	return (ssize_t)n;
+}
+
+static void climb(struct tower *below)
+{
+	struct tower t = {.level = below->level + 1};
+	const struct mime_source source = {read_tower, &t};
+	struct mime *m;
+
+	if (t.level > 6)
+		return;
+	m = mime_parse_source(&source);
+	assert_int_equal(mime_section_count(m), 1);
+	below->unpacked = t.unpacked + !(mime_flags(m) & MIME_NOT_UNPACKED);
+	below->refused = t.refused + !!(mime_flags(m) & MIME_NOT_UNPACKED);
+	mime_free(m);
+}
+
+static void test_tnef_of_many_messages(void **state)
+{
+	struct tower ground = {0}, top = {.level = 5};
+
+	(void)state;
+	climb(&ground);
+	assert_int_equal(ground.unpacked, LIMIT_TNEF_HELD_BYTES / 52000000);
+	assert_int_equal(ground.refused, 6 - ground.unpacked);
+	climb(&top); /* all was given back */
+	assert_int_equal(top.unpacked, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -323,6 +380,7 @@ int main(void)
 	    cmocka_unit_test(test_hidden),
 	    cmocka_unit_test(test_bombs),
 	    cmocka_unit_test(test_tnef),
+	    cmocka_unit_test(test_tnef_of_many_messages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
