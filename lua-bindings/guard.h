@@ -5,9 +5,12 @@
  * a hook that raises only once is swallowed).
  *
  * A hook comes between two instructions, and one instruction may look through a whole string
- * (comparison, a number read from it). So the longer the longest string of a life, the fewer
- * instructions between two looks at the clock, and the length of strings is bounded by the time
- * budget. Not synchronised: one thread at a time per state. */
+ * (comparison, a number read from it), through a whole table (next() and "for" search behind what
+ * was removed) or copy a whole stack (f(...)). So the longer the longest string of a life and the
+ * bigger its biggest table or stack, the fewer instructions between two looks at the clock; the
+ * length of strings is bounded by the time budget, and a block that is big is followed by a look at
+ * once: to make one a table may have been filled anew. Not synchronised: one thread at a time per
+ * state. */
 #pragma once
 
 #include <lua.h>
@@ -23,6 +26,7 @@ struct guard {
 	size_t used, cap;     /* bytes; cap 0 = no limit (while the state is prepared) */
 	size_t string_cap;    /* bytes of one string, 0 = no limit but cap */
 	size_t longest;	      /* string since guard_begin() */
+	size_t biggest;	      /* other block since guard_begin(): a table's, a stack */
 	lua_State *running;   /* the coroutine that runs; NULL: between two calls */
 	int64_t budget_ms;    /* from the start of the running call to its deadline */
 	int64_t deadline_ms;  /* monotonic clock */

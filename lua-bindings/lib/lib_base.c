@@ -12,10 +12,12 @@
 static int l_print(lua_State *L)
 {
 	int n = lua_gettop(L);
+	size_t pending = 0;
 	luaL_Buffer b;
 
 	luaL_buffinit(L, &b);
 	for (int i = 1; i <= n; i++) {
+		l_meter(L, &pending, WORK_NUMBER);
 		if (i > 1)
 			luaL_addchar(&b, '\t');
 		l_old_number(L, i);

@@ -7,6 +7,7 @@
 #include "lua-bindings/lib/compat_help.h"
 #include "lua-bindings/lib/library.h"
 #include "lua-bindings/lib/life.h"
+#include "lua-bindings/lib/work.h"
 
 #include <lauxlib.h>
 
@@ -134,6 +135,22 @@ static int l_randomseed(lua_State *L)
 	return 2;
 }
 
+/*** math.max(x, ...) -> number
+ * As in Lua 5.4; accounted. */
+static int l_max(lua_State *L)
+{
+	l_charge(L, (size_t)lua_gettop(L));
+	return l_stock(L, STOCK_MATH_MAX);
+}
+
+/*** math.min(x, ...) -> number
+ * As in Lua 5.4; accounted. */
+static int l_min(lua_State *L)
+{
+	l_charge(L, (size_t)lua_gettop(L));
+	return l_stock(L, STOCK_MATH_MIN);
+}
+
 static const struct library_row rows[] = {
     /*** math.abs(x) -> number
      * As in Lua 5.4. */
@@ -171,15 +188,11 @@ static const struct library_row rows[] = {
     /*** math.log(x [, base]) -> number
      * As in Lua 5.4. */
     {"log", NULL},
-    /*** math.max(x, ...) -> number
-     * As in Lua 5.4. */
-    {"max", NULL},
+    {"max", l_max},
     /*** math.maxinteger
      * The largest integer. */
     {"maxinteger", NULL},
-    /*** math.min(x, ...) -> number
-     * As in Lua 5.4. */
-    {"min", NULL},
+    {"min", l_min},
     /*** math.mininteger
      * The smallest integer. */
     {"mininteger", NULL},

@@ -15,6 +15,7 @@
 #define WORK_LEAST 64	 /* units below this are not accounted */
 #define WORK_BATCH 1000	 /* units between two looks at the clock inside of a loop */
 #define WORK_SYSCALL 200 /* a cheap system call: about a microsecond */
+#define WORK_NUMBER 50	 /* a number as text */
 #define WORK_COLLECT 100 /* a full garbage collection, per KiB in use */
 
 /* Before or after a piece of work. */
