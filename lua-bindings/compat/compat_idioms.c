@@ -1,5 +1,5 @@
-/* compat_idioms.c - the table of old idioms: for notices, and for doc/old-scripts.md, which
- * doc/gen-old-scripts makes from it (through tests/list_idioms). */
+/* compat_idioms.c - the table of old idioms: for notices, and for doc/old-scripts.md, which the
+ * unit test compat compares with it. */
 #include "lua-bindings/compat/compat.h"
 
 #include <stdio.h>
@@ -57,12 +57,21 @@ static const struct compat_idiom_info idioms[COMPAT_IDIOMS] = {
 	"the fraction is cut off", ALL_OLD},
     [COMPAT_FRACTION] = {"fraction", "`string.sub(s, 1, #s / 2)` and other fractions for integers",
 	"5.3", "error: number has no integer representation",
-	"The fraction is cut off, in the functions of `string` and `table`, `math.random`, `unpack` "
-	"and `select`.",
+	"The fraction is cut off, in every function of Lua 5.0, 5.1 and 5.2 that takes an integer: of "
+	"`string`, `table`, `math` and `bit32`, `unpack`, `select`, `tonumber`, `error`, `os.date`, "
+	"`os.time` (also the fields of its table), `os.difftime`, `file:read`, `seek`, `setvbuf`.",
 	"the fraction is cut off", ALL_OLD},
     [COMPAT_TABLE_POSITION] = {"table-position",
 	"`table.insert(t, 9, v)`, `table.remove(t, 9)` outside of the list", "5.3",
 	"error: position out of bounds", "The element is put there; nothing is removed.",
+	"accepted, as in Lua 5.1", ALL_OLD},
+    [COMPAT_ARGUMENT] = {"old-argument",
+	"`io.open(f, \"rb+\")`, `\"rt\"`; `tonumber(10, 16)`; `os.difftime(t)`; `os.time` with a field "
+	"that is no number; `math.fmod(1, 0)`",
+	"5.2, 5.3", "error: bad argument, or field is not an integer",
+	"Taken as Lua 5.1 did: `t` means nothing; the number is read as its digits; since 1970; the "
+	"field counts as missing; not a number. `tonumber(x, 10)` is `tonumber(x)` under `5.0`, and "
+	"under `auto` in a script that is old.",
 	"accepted, as in Lua 5.1", ALL_OLD},
     [COMPAT_DATE] = {"date-conversion", "`os.date(\"%Q\")`: a conversion that C99 does not know",
 	"5.2", "error: invalid conversion specifier", "It stands for itself.",

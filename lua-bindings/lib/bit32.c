@@ -1,4 +1,5 @@
 /* bit32.c - the bit32 library of Lua 5.2: operations on 32-bit numbers. */
+#include "lua-bindings/lib/compat_help.h"
 #include "lua-bindings/lib/library.h"
 
 #include <lauxlib.h>
@@ -45,10 +46,17 @@ static uint32_t shift(uint32_t word, lua_Integer n)
 	return n >= 0 ? word << n : word >> -n;
 }
 
+/* By how many bits, at arg. */
+static lua_Integer l_bits(lua_State *L, int arg)
+{
+	l_old_integers(L, arg, arg);
+	return luaL_checkinteger(L, arg);
+}
+
 static int l_rotate(lua_State *L, int sign)
 {
 	uint32_t word = l_word(L, 1);
-	int n = (int)(luaL_checkinteger(L, 2) % BITS) * sign;
+	int n = (int)(l_bits(L, 2) % BITS) * sign;
 
 	n = (n + BITS) % BITS;
 	return l_push_word(L, n == 0 ? word : (word << n) | (word >> (BITS - n)));
@@ -57,7 +65,8 @@ static int l_rotate(lua_State *L, int sign)
 /* Arguments from arg on: field and width, as a mask of the width; *field is the lowest bit. */
 static uint32_t l_field(lua_State *L, int arg, int *field)
 {
-	lua_Integer low = luaL_checkinteger(L, arg), width = luaL_optinteger(L, arg + 1, 1);
+	lua_Integer low = l_bits(L, arg);
+	lua_Integer width = lua_isnoneornil(L, arg + 1) ? 1 : l_bits(L, arg + 1);
 
 	luaL_argcheck(L, low >= 0, arg, "field cannot be negative");
 	luaL_argcheck(L, width > 0, arg + 1, "width must be positive");
@@ -115,14 +124,14 @@ static int l_bnot(lua_State *L)
  * Lua 5.2: n bits to the left; to the right when n is negative. */
 static int l_lshift(lua_State *L)
 {
-	return l_push_word(L, shift(l_word(L, 1), luaL_checkinteger(L, 2)));
+	return l_push_word(L, shift(l_word(L, 1), l_bits(L, 2)));
 }
 
 /*** bit32.rshift(x, n) -> number
  * Lua 5.2: n bits to the right; to the left when n is negative. */
 static int l_rshift(lua_State *L)
 {
-	lua_Integer n = luaL_checkinteger(L, 2);
+	lua_Integer n = l_bits(L, 2);
 
 	return l_push_word(L, n <= -BITS ? 0 : shift(l_word(L, 1), -n));
 }
@@ -132,7 +141,7 @@ static int l_rshift(lua_State *L)
 static int l_arshift(lua_State *L)
 {
 	uint32_t word = l_word(L, 1);
-	lua_Integer n = luaL_checkinteger(L, 2);
+	lua_Integer n = l_bits(L, 2);
 
 	if (n < 0)
 		return l_push_word(L, n <= -BITS ? 0 : shift(word, -n));

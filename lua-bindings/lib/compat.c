@@ -106,9 +106,11 @@ static int l_getn(lua_State *L)
  */
 static int l_setn(lua_State *L)
 {
-	lua_Integer n = luaL_checkinteger(L, 2);
 	size_t pending = 0;
+	lua_Integer n;
 
+	l_old_integers(L, 2, 2);
+	n = luaL_checkinteger(L, 2);
 	luaL_checktype(L, 1, LUA_TTABLE);
 	luaL_argcheck(L, n >= 0, 2, "length is negative");
 	for (lua_Integer i = (lua_Integer)lua_rawlen(L, 1); i > n; i--) {
@@ -237,8 +239,10 @@ static int l_log10(lua_State *L)
  * m times 2 ^ e; an integer when the value is one. */
 static int l_ldexp(lua_State *L)
 {
-	lua_Integer e = luaL_checkinteger(L, 2);
+	lua_Integer e;
 
+	l_old_integers(L, 2, 2);
+	e = luaL_checkinteger(L, 2);
 	e = e > INT_MAX ? INT_MAX : e < INT_MIN ? INT_MIN : e;
 	return l_push_number(L, ldexp(luaL_checknumber(L, 1), (int)e));
 }

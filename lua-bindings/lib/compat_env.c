@@ -3,6 +3,7 @@
  * In Lua 5.4 the environment of a function is its upvalue _ENV, which functions share. setfenv()
  * gives the function an upvalue of its own. Only functions written in Lua have one, and those a
  * script can name belong to its life: functions of the host are written in C and are refused. */
+#include "lua-bindings/lib/compat_help.h"
 #include "lua-bindings/lib/library.h"
 #include "lua-bindings/runtime.h"
 
@@ -45,6 +46,7 @@ static int l_getfenv(lua_State *L)
 {
 	int i;
 
+	l_old_integers(L, 1, 1);
 	if (lua_isnumber(L, 1) && lua_tointeger(L, 1) == 0) {
 		l_push_env(L);
 		return 1;
@@ -67,6 +69,7 @@ static int l_setfenv(lua_State *L)
 
 	luaL_checktype(L, 2, LUA_TTABLE);
 	lua_settop(L, 2);
+	l_old_integers(L, 1, 1);
 	if (lua_isnumber(L, 1) && lua_tointeger(L, 1) == 0)
 		return luaL_error(L, "setfenv(0, table) is not supported; use setfenv(1, table)");
 	l_push_function(L, false);

@@ -28,17 +28,11 @@ enum compat_mode l_compat_mode(lua_State *L)
 	return set != NULL ? script_set_config(set)->lua.compat : without_set;
 }
 
-bool l_caller_is_old(lua_State *L)
+bool l_old_numbers(lua_State *L)
 {
-	const struct script_set *set = runtime_set(runtime_of(L));
-	const struct script_file *file;
-	lua_Debug ar;
+	enum compat_mode mode = l_compat_mode(L);
 
-	if (set == NULL || !lua_getstack(L, 1, &ar) || !lua_getinfo(L, "S", &ar) ||
-	    ar.source[0] != '@')
-		return false;
-	file = script_set_file(set, ar.source + 1);
-	return file != NULL && file->compat.old;
+	return mode != COMPAT_54 && (mode != COMPAT_AUTO || l_caller_is_old(L));
 }
 
 /* ---- numbers ---- */
@@ -61,12 +55,7 @@ static bool is_float(lua_State *L, int arg)
 
 void l_old_number(lua_State *L, int arg)
 {
-	enum compat_mode mode;
-
-	if (!is_float(L, arg))
-		return;
-	mode = l_compat_mode(L);
-	if (mode == COMPAT_54 || (mode == COMPAT_AUTO && !l_caller_is_old(L)))
+	if (!is_float(L, arg) || !l_old_numbers(L))
 		return;
 	arg = lua_absindex(L, arg);
 	if (l_drop_fraction(L, arg))
@@ -89,8 +78,18 @@ static void l_old_integer(lua_State *L, int arg)
 	lua_replace(L, arg);
 }
 
+void l_number_as_text(lua_State *L, int arg)
+{
+	arg = lua_absindex(L, arg);
+	if (is_float(L, arg) && l_drop_fraction(L, arg))
+		lua_replace(L, arg);
+	lua_tostring(L, arg);
+}
+
 void l_old_integers(lua_State *L, int first, int last)
 {
+	first = lua_absindex(L, first);
+	last = lua_absindex(L, last);
 	for (int i = first; i <= last; i++)
 		l_old_integer(L, i);
 }

@@ -2,6 +2,7 @@
 #include "lua-bindings/lib/file.h"
 
 #include "common/limits.h"
+#include "lua-bindings/lib/compat_help.h"
 #include "lua-bindings/lib/life.h"
 #include "lua-bindings/lib/work.h"
 
@@ -200,6 +201,7 @@ static int l_file_read(lua_State *L)
 static int l_file_seek(lua_State *L)
 {
 	l_charge(L, WORK_SYSCALL);
+	l_old_integers(L, 3, 3);
 	return l_stock(L, STOCK_FILE_SEEK);
 }
 
@@ -207,6 +209,7 @@ static int l_file_seek(lua_State *L)
  * As in Lua 5.4: mode is "no", "full" or "line". */
 static int l_file_setvbuf(lua_State *L)
 {
+	l_old_integers(L, 3, 3);
 	return l_stock(L, STOCK_FILE_SETVBUF);
 }
 

@@ -1,6 +1,7 @@
 /* file_read.c - see file.h: reading from a handle, in pieces that are accounted one by one. */
 #include "lua-bindings/lib/file.h"
 
+#include "lua-bindings/lib/compat_help.h"
 #include "lua-bindings/lib/work.h"
 
 #include <ctype.h>
@@ -98,8 +99,10 @@ static bool l_read_one(lua_State *L, const struct file *f, int format)
 	const char *name;
 
 	if (lua_type(L, format) == LUA_TNUMBER) {
-		size_t n = (size_t)luaL_checkinteger(L, format);
+		size_t n;
 
+		l_old_integers(L, format, format);
+		n = (size_t)luaL_checkinteger(L, format);
 		return n == 0 ? !l_at_end(L, f->stream.f) : l_read_bytes(L, f->stream.f, n) > 0;
 	}
 	name = luaL_checkstring(L, format);

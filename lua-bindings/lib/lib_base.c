@@ -64,11 +64,29 @@ static int l_setmetatable(lua_State *L)
 }
 
 /*** tonumber(value [, base]) -> number or nil
- * As in Lua 5.4. */
+ * As in Lua 5.4. As in Lua 5.1, value may be a number when there is a base, and in an old script
+ * base 10 is like none (not with lua.compat = "5.4"). */
 static int l_tonumber(lua_State *L)
 {
+	enum compat_mode mode = l_compat_mode(L);
+
 	l_charge(L, l_string_bytes(L, 1) / WORK_BYTE);
+	if (!lua_isnoneornil(L, 2) && mode != COMPAT_54) {
+		l_old_integers(L, 2, 2);
+		if (lua_tointeger(L, 2) == 10 && mode != COMPAT_52 && l_old_numbers(L))
+			lua_settop(L, 1);
+		else if (lua_type(L, 1) == LUA_TNUMBER)
+			l_number_as_text(L, 1);
+	}
 	return l_stock(L, STOCK_TONUMBER);
+}
+
+/*** error(message [, level])
+ * As in Lua 5.4. */
+static int l_error(lua_State *L)
+{
+	l_old_integers(L, 2, 2);
+	return l_stock(L, STOCK_ERROR);
 }
 
 /* liblua runs the handler with hooks switched off when the error came out of a hook, that is, when
@@ -157,9 +175,7 @@ static const struct library_row base_rows[] = {
      * As in Lua 5.4. */
     {"assert", NULL},
     {"collectgarbage", l_collectgarbage},
-    /*** error(message [, level])
-     * As in Lua 5.4. */
-    {"error", NULL},
+    {"error", l_error},
     /*** getmetatable(value) -> metatable
      * As in Lua 5.4; false for strings, file handles and tables made by the host: these are locked.
      */
@@ -208,8 +224,9 @@ static int l_traceback(lua_State *L)
 {
 	lua_State *of = lua_isthread(L, 1) ? lua_tothread(L, 1) : L;
 	lua_Debug ar;
-	int depth = 64;
+	int depth = 64, level = of != L ? 3 : 2;
 
+	l_old_integers(L, level, level);
 	while (lua_getstack(of, depth, &ar) && depth < LUAI_MAXSTACK)
 		depth *= 4;
 	l_charge(L, 1000 + 32 * (size_t)depth); /* liblua searches for the depth in O(n log n) */

@@ -27,16 +27,32 @@ static void l_open_or_raise(lua_State *L, int arg, const char *mode)
 	lua_remove(L, -2);
 }
 
+/* The mode at 2 as Lua 5.4 wants it. Before Lua 5.2 it went to fopen(3) as it was: "rb+" and, on
+ * Windows, "rt". */
+static const char *l_mode(lua_State *L)
+{
+	const char *mode = luaL_optstring(L, 2, "r");
+	size_t n = strlen(mode);
+
+	if (file_mode_is_valid(mode) || l_compat_mode(L) == COMPAT_54)
+		return mode;
+	if (strchr("rwa", *mode) == NULL || strspn(mode + (n > 0), "+bt") + 1 != n)
+		return "";
+	return lua_pushfstring(L, "%c%s%s", *mode, strchr(mode, '+') != NULL ? "+" : "",
+	    strchr(mode, 'b') != NULL ? "b" : "");
+}
+
 /*** io.open(name [, mode]) -> file
  * As in Lua 5.4; on failure nil, message and error number. A relative name means the script
  * directory. Regular files only: a FIFO, socket or device could block for ever. At most 32 files
- * are open at once; all are closed when the script's life ends. */
+ * are open at once; all are closed when the script's life ends. As in Lua 5.1, modes such as "rb+"
+ * and "rt" are taken (not with lua.compat = "5.4"). */
 static int l_io_open(lua_State *L)
 {
-	const char *mode = luaL_optstring(L, 2, "r");
-	const char *path;
+	const char *mode, *path;
 
 	l_refuse_in_safety_mode(L, "io.open");
+	mode = l_mode(L);
 	path = l_path(L, 1);
 	luaL_argcheck(L, file_mode_is_valid(mode), 2, "invalid mode");
 	if (l_file_open(L, path, mode))

@@ -48,7 +48,7 @@ static int l_compile(
     lua_State *L, const char *text, size_t n, const char *chunkname, bool inherited)
 {
 	struct compat_source source;
-	bool wrapped;
+	bool wrapped, old;
 	int status;
 
 	if (n > LIMIT_SCRIPT_BYTES) {
@@ -60,9 +60,12 @@ static int l_compile(
 	if (!compat_rewrite(text, n, l_compat_mode(L), inherited, &source))
 		return luaL_error(L, "not enough memory");
 	status = l_load_source(L, text, n, &source, chunkname, &wrapped); /* does not raise */
+	old = source.old;
 	compat_source_free(&source);
 	if (wrapped)
 		l_compat_unwrap(L);
+	if (old && status == LUA_OK)
+		l_note_old_chunk(L);
 	return status;
 }
 

@@ -135,6 +135,18 @@ static int l_randomseed(lua_State *L)
 	return 2;
 }
 
+/*** math.fmod(x, y) -> number
+ * As in Lua 5.4. As in Lua 5.1, the remainder of a division by zero is no number (not with
+ * lua.compat = "5.4"). */
+static int l_fmod(lua_State *L)
+{
+	if (lua_isinteger(L, 2) && lua_tointeger(L, 2) == 0 && l_compat_mode(L) != COMPAT_54) {
+		lua_pushnumber(L, 0);
+		lua_replace(L, 2);
+	}
+	return l_stock(L, STOCK_MATH_FMOD);
+}
+
 /*** math.max(x, ...) -> number
  * As in Lua 5.4; accounted. */
 static int l_max(lua_State *L)
@@ -179,9 +191,7 @@ static const struct library_row rows[] = {
     /*** math.floor(x) -> number
      * As in Lua 5.4. */
     {"floor", NULL},
-    /*** math.fmod(x, y) -> number
-     * As in Lua 5.4. */
-    {"fmod", NULL},
+    {"fmod", l_fmod},
     /*** math.huge
      * Infinity. */
     {"huge", NULL},

@@ -61,6 +61,67 @@ static int l_date(lua_State *L)
 	return l_stock(L, STOCK_OS_DATE);
 }
 
+/*** os.difftime(later [, earlier]) -> seconds
+ * As in Lua 5.4. As in Lua 5.1, earlier is 0 when it is missing (not with lua.compat = "5.4"). */
+static int l_difftime(lua_State *L)
+{
+	l_old_integers(L, 1, 2);
+	if (lua_isnoneornil(L, 2) && l_compat_mode(L) != COMPAT_54) {
+		lua_settop(L, 1);
+		lua_pushinteger(L, 0);
+	}
+	return l_stock(L, STOCK_OS_DIFFTIME);
+}
+
+static const char *const date_fields[] = {"year", "month", "day", "hour", "min", "sec"};
+
+#define DATE_FIELDS (sizeof date_fields / sizeof *date_fields)
+
+/* Has the table at 1 a field that Lua 5.4 refuses? */
+static bool l_has_old_field(lua_State *L)
+{
+	bool has = false;
+
+	for (size_t i = 0; i < DATE_FIELDS && !has; i++) {
+		int fits;
+
+		lua_getfield(L, 1, date_fields[i]);
+		lua_tointegerx(L, -1, &fits);
+		has = !fits && !lua_isnil(L, -1);
+		lua_pop(L, 1);
+	}
+	return has;
+}
+
+/* A copy of the table at 1 takes its place: fractions are cut off, what is no number is left out.
+ */
+static void l_take_old_fields(lua_State *L)
+{
+	lua_createtable(L, 0, DATE_FIELDS + 1);
+	lua_getfield(L, 1, "isdst");
+	lua_setfield(L, -2, "isdst");
+	for (size_t i = 0; i < DATE_FIELDS; i++) {
+		lua_getfield(L, 1, date_fields[i]);
+		l_old_integers(L, -1, -1);
+		if (lua_isnumber(L, -1))
+			lua_setfield(L, -2, date_fields[i]);
+		else
+			lua_pop(L, 1);
+	}
+	lua_replace(L, 1);
+}
+
+/*** os.time([table]) -> seconds since 1970
+ * As in Lua 5.4. As in Lua 5.1, fractions in the table are cut off and a field that is no number
+ * counts as missing (not with lua.compat = "5.4"). */
+static int l_time(lua_State *L)
+{
+	lua_settop(L, 1);
+	if (lua_istable(L, 1) && l_compat_mode(L) != COMPAT_54 && l_has_old_field(L))
+		l_take_old_fields(L);
+	return l_stock(L, STOCK_OS_TIME);
+}
+
 /*** os.getenv(name) -> string or nil
  * An environment variable of the daemon. */
 static int l_getenv(lua_State *L)
@@ -143,9 +204,7 @@ static const struct library_row rows[] = {
      * As in Lua 5.4: processor time of the whole daemon. */
     {"clock", NULL},
     {"date", l_date},
-    /*** os.difftime(later, earlier) -> seconds
-     * As in Lua 5.4. */
-    {"difftime", NULL},
+    {"difftime", l_difftime},
     {"execute", l_execute},
     {"exit", l_exit},
     {"getenv", l_getenv},
@@ -153,9 +212,7 @@ static const struct library_row rows[] = {
     {"remove", l_remove},
     {"rename", l_rename},
     {"setlocale", l_setlocale},
-    /*** os.time([table]) -> seconds since 1970
-     * As in Lua 5.4. */
-    {"time", NULL},
+    {"time", l_time},
     {"tmpname", l_tmpname},
     {NULL, NULL},
 };

@@ -15,10 +15,12 @@ struct source {
 };
 
 static const struct source sources[STOCK_FUNCTIONS] = {
+    [STOCK_ERROR] = {"_G", "error"},
     [STOCK_SELECT] = {"_G", "select"},
     [STOCK_SETMETATABLE] = {"_G", "setmetatable"},
     [STOCK_TONUMBER] = {"_G", "tonumber"},
     [STOCK_XPCALL] = {"_G", "xpcall"},
+    [STOCK_MATH_FMOD] = {"math", "fmod"},
     [STOCK_MATH_MAX] = {"math", "max"},
     [STOCK_MATH_MIN] = {"math", "min"},
     [STOCK_COROUTINE_CLOSE] = {"coroutine", "close"},
@@ -41,6 +43,8 @@ static const struct source sources[STOCK_FUNCTIONS] = {
     [STOCK_UTF8_OFFSET] = {"utf8", "offset"},
     [STOCK_DEBUG_TRACEBACK] = {"debug", "traceback"},
     [STOCK_OS_DATE] = {"os", "date"},
+    [STOCK_OS_DIFFTIME] = {"os", "difftime"},
+    [STOCK_OS_TIME] = {"os", "time"},
     [STOCK_FILE_READ] = {"file", "read"},
     [STOCK_FILE_SEEK] = {"file", "seek"},
     [STOCK_FILE_SETVBUF] = {"file", "setvbuf"},

@@ -59,10 +59,12 @@ extern const struct library library_vpop3_message;
 /* Stock functions that ours build on: accounted for before or after, or with other arguments. They
  * are constants of liblua, the same in every state. */
 enum stock_function {
+	STOCK_ERROR,
 	STOCK_SELECT,
 	STOCK_SETMETATABLE,
 	STOCK_TONUMBER,
 	STOCK_XPCALL,
+	STOCK_MATH_FMOD,
 	STOCK_MATH_MAX,
 	STOCK_MATH_MIN,
 	STOCK_COROUTINE_CLOSE,
@@ -87,6 +89,8 @@ enum stock_function {
 	STOCK_UTF8_OFFSET,
 	STOCK_DEBUG_TRACEBACK,
 	STOCK_OS_DATE,
+	STOCK_OS_DIFFTIME,
+	STOCK_OS_TIME,
 	STOCK_FILE_READ,
 	STOCK_FILE_SEEK,
 	STOCK_FILE_SETVBUF,

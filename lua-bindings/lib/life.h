@@ -17,7 +17,8 @@ enum life_value {	 /* numbers of the user values */
 	LIFE_OUTPUT,	 /* default output, or nil: with LUA.OUT */
 	LIFE_UNFINISHED, /* line of io.write() that has no end yet, or nil */
 	LIFE_SAFETY_KEY, /* of os.setsafety() */
-	LIFE_VALUES = LIFE_SAFETY_KEY
+	LIFE_OLD_CHUNKS, /* old_chunks.c, or nil */
+	LIFE_VALUES = LIFE_OLD_CHUNKS
 };
 
 struct life {

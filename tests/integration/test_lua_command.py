@@ -48,6 +48,22 @@ def test_what_cannot_be_run(tmp_path):
     assert mailhooks(tmp_path, "-o", "scripts=/no/such/place", "lua", "/dev/null")[0] == 78
 
 
+def test_an_old_script(tmp_path):
+    """R14: the file itself and the strings it loads are old, though no file of the set is; a new one is not."""
+    write(tmp_path, "")
+    text = r"""
+        io.write(10/2, " ") print(10/2, 10/2 .. "", tostring(10/2), unpack({ 1, 2 }, 1.5))
+        print(loadstring("return 10/2 .. '', tostring(4/2)")())
+        local f = load("return function(x) return x .. '' end")()
+        print(f(10/2), string.sub("abc", 2.5), os.difftime(2.5, 1))
+        """
+    status, out, err = lua(tmp_path, "file = 'C:\\VPOP3'" + text)
+    assert (status, err) == (0, "") and out.splitlines() == ["5 5\t5\t5\t1\t2", "5\t2", "5\tbc\t1"]
+    status, out, err = lua(tmp_path, text)
+    assert (status, err) == (0, "")
+    assert out.splitlines() == ["5.0 5.0\t5.0\t5.0\t1\t2", "5.0\t2.0", "5.0\tbc\t1.0"]
+
+
 def test_standard_input(tmp_path):
     write(tmp_path, "")
     status, out, _ = mailhooks(tmp_path, "lua", "-", "x", stdin=b"print(arg[0], arg[1])")
