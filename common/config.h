@@ -187,7 +187,7 @@ struct config {
 	struct { /* what scripts fetch */
 		int timeout_ms;
 		size_t body_bytes; /* of one page; longer ones are cut */
-		bool allow_private;
+		bool allow_private; /* also WHOIS */
 		char *ca_file; /* PEM, "" = those of the system */
 	} http;
 

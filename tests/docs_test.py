@@ -93,6 +93,23 @@ class Docs(unittest.TestCase):
     def test_no_names(self):
         self.finds("LISTER names no function", "", [])
 
+    def test_stamp(self):
+        """A build has the stamp, or it has failed."""
+        with tempfile.TemporaryDirectory() as root:
+            os.mkdir(f"{root}/lua-bindings")
+            done = subprocess.run([f"{HERE}/check-docs", "/bin/true", root, f"{root}/stamp"],
+                                  stdout=subprocess.PIPE, check=False)
+            self.assertEqual((done.returncode, os.path.exists(f"{root}/stamp")), (1, False))
+
+    @unittest.skipUnless("MAILHOOKS_BUILD" in os.environ, "meson test says where the build is")
+    def test_every_build_checks(self):
+        build = os.environ["MAILHOOKS_BUILD"]
+        with open(f"{build}/build.ninja", encoding="utf-8") as file:
+            everything = [line for line in file if line.startswith("build all:")]
+        self.assertEqual(len(everything), 1)
+        self.assertIn("tests/script_docs.stamp", everything[0].split())
+        self.assertTrue(os.path.exists(f"{build}/tests/script_docs.stamp"))
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -105,18 +105,34 @@ static bool connect_any(struct talk *t, const struct ip_address *addresses, size
 	return false;
 }
 
-static bool connect_to(struct talk *t, const struct dns_options *dns, const char *server)
+/* Those that may be asked come to the front; returns their number. */
+static size_t keep_allowed(
+    struct ip_address *addresses, size_t n, const struct whois_options *options)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (options->allowed == NULL || options->allowed(&addresses[i]))
+			addresses[kept++] = addresses[i];
+	return kept;
+}
+
+static bool connect_to(struct talk *t, const struct whois_options *options, const char *server)
 {
 	struct ip_address addresses[LIMIT_WHOIS_ADDRESSES];
 	int64_t left = t->deadline - clock_ms();
 	size_t n = 0;
 	enum dns_status status = dns_host_find(
-	    dns, server, addresses, LIMIT_WHOIS_ADDRESSES, &n, left > 0 ? (int)left : 0);
+	    options->dns, server, addresses, LIMIT_WHOIS_ADDRESSES, &n, left > 0 ? (int)left : 0);
 
 	if (status == DNS_ABSENT)
 		return failed(t, "no such host");
 	if (status == DNS_UNKNOWN)
 		return failed(t, "the name servers do not answer");
+	n = keep_allowed(addresses, n, options);
+	if (n == 0)
+		return failed(
+		    t, "not an address on the internet; http.allow_private would allow it");
 	return connect_any(t, addresses, n);
 }
 
@@ -180,8 +196,8 @@ static bool query_fine(const char *query)
 	return n > 0 && n <= LIMIT_WHOIS_QUERY_BYTES && query[strcspn(query, "\r\n")] == '\0';
 }
 
-bool whois_ask(const struct dns_options *dns, const char *server, const char *query, char **text,
-    size_t *n, int ms, char *why, size_t size)
+bool whois_ask(const struct whois_options *options, const char *server, const char *query,
+    char **text, size_t *n, int ms, char *why, size_t size)
 {
 	struct talk t = {.fd = -1, .deadline = clock_ms() + ms, .why = why, .size = size};
 	bool fine;
@@ -190,7 +206,7 @@ bool whois_ask(const struct dns_options *dns, const char *server, const char *qu
 	*n = 0;
 	if (!query_fine(query))
 		return failed(&t, "the query must be one line that is not empty");
-	fine = connect_to(&t, dns, server) && send_line(&t, query) && read_all(&t, text, n);
+	fine = connect_to(&t, options, server) && send_line(&t, query) && read_all(&t, text, n);
 	if (t.fd >= 0)
 		close(t.fd);
 	if (!fine) {

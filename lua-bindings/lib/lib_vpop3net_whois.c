@@ -1,4 +1,5 @@
 /* lib_vpop3net_whois.c - VPOP3Net.GetWHOIS. */
+#include "common/http.h"
 #include "common/waiting.h"
 #include "common/whois.h"
 #include "lua-bindings/convert.h"
@@ -39,11 +40,14 @@ static const char *l_line(lua_State *L, int index)
 /*** VPOP3Net.GetWHOIS(server, query) -> true, text or false, detail
  * Asks a WHOIS server, at port 43, and returns what it says until it closes the connection. server
  * is a host name or an address; query is one line. detail is a text that says why there is no
- * answer; an answer above 256 KiB, or one that is not complete in time, is none. It takes at most
- * seven eighths of the time that the hook has left. */
+ * answer; an answer above 256 KiB, or one that is not complete in time, is none. Addresses that are
+ * not on the internet (loopback, private networks ...) are not asked unless http.allow_private is
+ * true. It takes at most seven eighths of the time that the hook has left. */
 static int l_get_whois(lua_State *L)
 {
 	const char *server, *query;
+	const struct script_set *set = runtime_set(runtime_of(L));
+	struct whois_options options = {.allowed = http_public_address};
 	struct inquiry *q;
 	bool fine = false;
 
@@ -52,12 +56,15 @@ static int l_get_whois(lua_State *L)
 	query = l_line(L, 2);
 	q = l_owned(L, sizeof *q, clear);
 	wait_dns_options(L, &q->dns);
+	options.dns = &q->dns;
+	if (set != NULL && script_set_config(set)->http.allow_private)
+		options.allowed = NULL;
 	l_charge(L, 20 * WORK_SYSCALL);
 	if (!waiting_enter()) {
 		snprintf(q->why, sizeof q->why, "too many sessions wait already");
 	} else {
 		fine = whois_ask(
-		    &q->dns, server, query, &q->text, &q->n, wait_ms(L), q->why, sizeof q->why);
+		    &options, server, query, &q->text, &q->n, wait_ms(L), q->why, sizeof q->why);
 		waiting_leave();
 	}
 	lua_pushboolean(L, fine);

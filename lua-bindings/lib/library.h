@@ -6,8 +6,8 @@
  * begins with slash and three stars, then the call ("name.function(arguments) -> results"), then
  * lines that say what it does; it stands directly above the C function, or above the row when that
  * is the stock function as it is. The function reference is generated from these
- * (doc/gen-reference), and tests/check-docs fails when a script can reach a function that has none.
- */
+ * (doc/gen-reference), and the build fails (tests/check-docs) when a script can reach a function
+ * that has none. */
 #pragma once
 
 #include <lua.h>

@@ -104,10 +104,11 @@ static struct script_rig rig;
 static struct script_set *set;
 static struct runtime *rt;
 
-static void open_rig(const char *dns_server)
+static void open_rig(const char *dns_server, bool private)
 {
 	char setting[100], error[500];
-	const char *const settings[] = {setting, NULL};
+	const char *const settings[] = {
+	    setting, private ? "http.allow_private=true" : "http.allow_private=false", NULL};
 
 	snprintf(setting, sizeof setting, "dns.servers=%s", dns_server);
 	script_rig_open(&rig, settings);
@@ -132,7 +133,7 @@ static int start(void **state)
 
 	(void)state;
 	have_dnsmasq = dnsmasq_start(&names, args);
-	open_rig(have_dnsmasq ? names.address : "127.0.0.1");
+	open_rig(have_dnsmasq ? names.address : "127.0.0.1", true);
 	return pthread_create(&thread, NULL, accept_all, NULL);
 }
 
@@ -227,6 +228,31 @@ static void test_hostile_servers(void **state)
 	}
 }
 
+/* R17: the server's name may come out of mail, so it must not lead to what listens inside. */
+static void test_private_addresses(void **state)
+{
+	static const char wanted[] =
+	    "false|not an address on the internet; http.allow_private would allow it";
+	static const char *const servers[] = {ADDRESS, "127.0.0.1", "10.0.0.1", "192.168.1.1",
+	    "169.254.169.254", "::1", "fe80::1", "::ffff:127.0.0.1", "localhost"};
+	char arguments[100];
+
+	(void)state;
+	close_rig();
+	open_rig(have_dnsmasq ? names.address : "127.0.0.1", false);
+	asked[0] = '\0';
+	for (size_t i = 0; i < sizeof servers / sizeof *servers; i++) {
+		snprintf(arguments, sizeof arguments, "'%s', 'x'", servers[i]);
+		expect(arguments, wanted);
+	}
+	if (have_dnsmasq)
+		expect("'whois.test', 'x'", wanted);
+	assert_string_equal(asked, "");
+	close_rig();
+	open_rig(have_dnsmasq ? names.address : "127.0.0.1", true);
+	expect("'" ADDRESS "', 'x'", "true|Domain: x\r\nOwner: y\r\n");
+}
+
 static void test_dead_name_server(void **state)
 {
 	struct responder silent;
@@ -235,7 +261,7 @@ static void test_dead_name_server(void **state)
 	(void)state;
 	assert_true(responder_start(&silent, "127.0.0.1", 0, SAYS_NOTHING));
 	close_rig();
-	open_rig(silent.address);
+	open_rig(silent.address, true);
 	begin = clock_ms();
 	assert_int_equal(
 	    rig_run_budget(rt, "return VPOP3Net.GetWHOIS('whois.test', 'x')", 0, 1000), RUN_OK);
@@ -251,6 +277,7 @@ int main(void)
 	    cmocka_unit_test(test_names),
 	    cmocka_unit_test(test_queries_are_one_line),
 	    cmocka_unit_test(test_hostile_servers),
+	    cmocka_unit_test(test_private_addresses),
 	    cmocka_unit_test(test_dead_name_server),
 	};
 
