@@ -56,11 +56,12 @@ static void open_script(struct smtpsvr *s, struct verdict *v)
 	if (!script_set_has(s->set, SCRIPT_SMTPSVR))
 		return;
 	s->rt = runtime_acquire(s->set, s->id);
-	if (s->rt == NULL)
-		log_error(
-		    s->id, "no memory for a script instance; the session goes on without one");
-	else
+	if (s->rt != NULL) {
 		hooks_script(s, v);
+		return;
+	}
+	log_error(s->id, "no memory for an instance of smtpsvr.lua; lua.on_error decides");
+	hooks_failed(s, v);
 }
 
 /* How long the block lists may take: LoadLimits() and Start() had their share of the command. */

@@ -7,6 +7,7 @@
 #include "common/limits.h"
 #include "common/list.h"
 #include "lua-bindings/convert.h"
+#include "lua-bindings/lib/owned.h"
 #include "lua-bindings/script_set_private.h"
 #include "lua-bindings/smtpsvr/smtpsvr_call.h"
 
@@ -50,8 +51,7 @@ static bool is_bounce(const struct smtpsvr *s)
 	       *message_sender(s->message)->address == '\0';
 }
 
-/* on_error: accept means "as if the hook were absent". */
-static void apply_failure(struct smtpsvr *s, struct verdict *v)
+void hooks_failed(struct smtpsvr *s, struct verdict *v)
 {
 	if (is_bounce(s))
 		return;
@@ -95,7 +95,7 @@ bool call_run(struct call *c, const char *hook, struct verdict *v)
 	s->stale |= GLOBALS_SESSION | GLOBALS_TLS | GLOBALS_RBL;
 	if (c->reply != NULL) /* it failed after this result was taken */
 		reply_free(&c->reply->reply);
-	apply_failure(s, v);
+	hooks_failed(s, v);
 	return false;
 }
 
@@ -117,7 +117,7 @@ void hooks_script(struct smtpsvr *s, struct verdict *v)
 	    runtime_script(s->rt, SCRIPT_SMTPSVR, &b, NULL, 0) != RUN_OK) {
 		runtime_release(s->rt);
 		s->rt = NULL;
-		apply_failure(s, v);
+		hooks_failed(s, v);
 		return;
 	}
 	runtime_inside(s->rt, l_read_globals, s);
@@ -335,16 +335,25 @@ bool hook_helo(struct smtpsvr *s, const char *hostname, bool *refuse, bool esmtp
 
 /* ---- what script_set.c has to know ---- */
 
+static void clear_sample(void *arg)
+{
+	struct smtpsvr *s = arg;
+
+	globals_free(&s->globals);
+}
+
 static void l_sample(lua_State *L, void *config)
 {
-	struct config *cfg = config;
-	struct smtpsvr s = {.config = cfg, .service = config_service(cfg, NULL, NULL)};
 	struct smtpsvr_client client = {.listen = ""};
+	struct smtpsvr *s = l_owned(L, sizeof *s, clear_sample);
 
+	s->config = config;
+	s->service = config_service(config, NULL, NULL);
 	ip_address_parse(&client.address, "127.0.0.1");
-	globals_init(&s, &client); /* a Lua error here leaks it: out of memory at start-up only */
-	l_globals_push(L, &s);
-	globals_free(&s.globals);
+	globals_init(s, &client);
+	l_globals_push(L, s);
+	l_owned_clear(L, -1);
+	lua_pop(L, 1);
 }
 
 const struct script_definition smtpsvr_definition = {

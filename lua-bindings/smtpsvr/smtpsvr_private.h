@@ -108,6 +108,8 @@ struct hook_reply {
 void hooks_command(struct smtpsvr *);
 /* Run the top-level code. */
 void hooks_script(struct smtpsvr *, struct verdict *);
+/* A script could not do its work: what lua.on_error says; accept means "as if it were absent". */
+void hooks_failed(struct smtpsvr *, struct verdict *);
 /* Every call: false when the hook is absent or failed (a failure has been applied to *v). */
 bool hook_plain(struct smtpsvr *, const char *hook, struct verdict *v);
 bool hook_string(struct smtpsvr *, const char *hook, const char *argument, struct hook_reply *,
