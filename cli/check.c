@@ -21,6 +21,15 @@ static const char *path_of(const struct config *cfg)
 	return *cfg->path != '\0' ? cfg->path : "(built-in defaults)";
 }
 
+/* Is there nothing wrong with the configuration itself? */
+static bool is_good(const struct check_report *r)
+{
+	for (size_t i = 0; i < r->nfindings; i++)
+		if (r->findings[i].kind == CHECK_CONFIGURATION)
+			return false;
+	return true;
+}
+
 static int status(const struct check_report *r)
 {
 	if (r->count[CHECK_ERROR] > 0)
@@ -30,15 +39,19 @@ static int status(const struct check_report *r)
 
 /* ---- text ---- */
 
-/* Foreign text is escaped, as in the log. */
+/* Foreign text is escaped, as in the log; but a backslash stays one, for people. */
 static void put(const char *s)
 {
 	size_t size = ESCAPED * strlen(s) + 1;
 	char *out = malloc(size);
 
-	if (out != NULL) {
-		log_escape(out, size, s, strlen(s));
-		fputs(out, stdout);
+	if (out == NULL)
+		return;
+	log_escape(out, size, s, strlen(s));
+	for (const char *p = out; *p != '\0'; p++) {
+		putchar(*p);
+		if (p[0] == '\\' && p[1] == '\\')
+			p++;
 	}
 	free(out);
 }
@@ -164,7 +177,8 @@ int cmd_check(struct config *cfg, int argc, char **argv)
 	if (o.json) {
 		as_json(&report);
 	} else {
-		printf("configuration %s: good\n", path_of(cfg));
+		if (is_good(&report))
+			printf("configuration %s: good\n", path_of(cfg));
 		as_text(&report);
 	}
 	end = status(&report);

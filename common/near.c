@@ -1,9 +1,16 @@
 /* near.c - see near.h. */
 #include "common/near.h"
 
+#include <ctype.h>
+#include <stdbool.h>
 #include <string.h>
 
-size_t near_distance(const char *a, const char *b)
+static bool same(char a, char b, bool fold)
+{
+	return a == b || (fold && tolower((unsigned char)a) == tolower((unsigned char)b));
+}
+
+static size_t distance(const char *a, const char *b, bool fold)
 {
 	size_t row[NEAR_MOST + 1];
 	size_t na = strnlen(a, NEAR_MOST), nb = strnlen(b, NEAR_MOST);
@@ -15,7 +22,7 @@ size_t near_distance(const char *a, const char *b)
 
 		row[0] = i;
 		for (size_t j = 1; j <= nb; j++) {
-			size_t best = diagonal + (a[i - 1] != b[j - 1]);
+			size_t best = diagonal + !same(a[i - 1], b[j - 1], fold);
 
 			diagonal = row[j];
 			if (best > diagonal + 1)
@@ -26,4 +33,14 @@ size_t near_distance(const char *a, const char *b)
 		}
 	}
 	return row[nb];
+}
+
+size_t near_distance(const char *a, const char *b)
+{
+	return distance(a, b, false);
+}
+
+size_t near_name(const char *a, const char *b)
+{
+	return distance(a, b, true);
 }

@@ -8,3 +8,5 @@
 
 /* Levenshtein's distance: characters to insert, delete or replace. */
 size_t near_distance(const char *a, const char *b);
+/* The same for names whose ASCII case was perhaps mistaken: that counts as nothing. */
+size_t near_name(const char *a, const char *b);

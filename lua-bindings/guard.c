@@ -11,6 +11,7 @@
 #include <lauxlib.h>
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define FAIR_START_BYTES (512 * 1024) /* libraries, a script and some data */
@@ -101,11 +102,25 @@ static void look_soon(const struct guard *g)
 		lua_sethook(g->running, hook, LUA_MASKCOUNT, 1);
 }
 
+/* liblua calls no message handler for want of memory, so the line is noted here. These functions
+ * ask for none, and the VM knows its line wherever it does. */
+static void note_place(struct guard *g)
+{
+	lua_Debug ar;
+
+	for (int level = 0; g->running != NULL && lua_getstack(g->running, level, &ar); level++)
+		if (lua_getinfo(g->running, "Sl", &ar) && ar.currentline > 0) {
+			snprintf(g->where, sizeof g->where, "%s:%d", ar.short_src, ar.currentline);
+			return;
+		}
+}
+
 /* No memory: liblua collects all garbage now and tries again. A script that goes on after such an
  * error must not do that a hundred times until the next look at the clock. */
 static void *refuse(struct guard *g)
 {
 	g->memory_refused = true;
+	note_place(g);
 	look_soon(g);
 	return NULL;
 }
@@ -238,6 +253,7 @@ void guard_stop(struct guard *g)
 {
 	/* between two calls only the host works in the state: never interrupt it */
 	g->running = NULL;
+	g->where[0] = '\0';
 	g->deadline_ms = INT64_MAX;
 	g->instructions = INT64_MAX;
 }

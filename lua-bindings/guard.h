@@ -33,6 +33,7 @@ struct guard {
 	int64_t instructions; /* left of the running call */
 	enum guard_spent spent;
 	bool memory_refused, string_refused; /* since guard_start() */
+	char where[LUA_IDSIZE + 16]; /* "file:line" that asked for memory last; "" unknown */
 };
 
 /* What all scripts of the process may use together, 0 = no limit. Thread-safe. */

@@ -183,17 +183,28 @@ static enum run_result classify(const struct runtime *rt, int status)
 	return RUN_ERROR;
 }
 
+/* There is no message with its place from liblua. */
+static const char *memory_text(const struct guard *g, char *out, size_t size)
+{
+	snprintf(out, size, "%s%s%s%s", g->where, g->where[0] != '\0' ? ": " : "",
+	    run_result_text(RUN_MEMORY),
+	    g->string_refused ? ": a string is longer than the time of the hook allows (8 KiB for "
+				"each millisecond)"
+			      : "");
+	return out;
+}
+
 /* First line of the message to error and the log, everything to LUAERRORS.LOG. */
 static void report(struct runtime *rt, enum run_result result, char *error, size_t size)
 {
 	lua_State *L = rt->L;
 	const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+	char memory[300];
 	int first;
 
-	if (result == RUN_MEMORY && rt->guard.string_refused)
-		text = "memory budget used up: a string is longer than the time of the hook allows "
-		       "(8 KiB for each millisecond)";
-	else if (text == NULL || result == RUN_MEMORY)
+	if (result == RUN_MEMORY)
+		text = memory_text(&rt->guard, memory, sizeof memory);
+	else if (text == NULL)
 		text = run_result_text(result);
 	first = (int)strcspn(text, "\n");
 	if (error != NULL)

@@ -86,6 +86,7 @@ static void l_prepare(lua_State *L, void *arg)
 
 	l_dry_wrap(L);
 	l_script_sample(L, look->script->definition, script_set_config(look->c->set));
+	l_check_keep_samples(L, &look->c->given);
 }
 
 static void l_look(lua_State *L, void *arg)
@@ -144,6 +145,7 @@ static void run_script(struct checker *c, struct runtime *rt, enum script_id id)
 		if (c->report->errors_only)
 			goto out;
 		check_names(c, file_of(c, s), &look.env);
+		check_variables(c, rt, s);
 		check_calls(c, rt, id, &look.hooks);
 	}
 out:

@@ -14,8 +14,11 @@
 
 struct trial {
 	const struct script_hook *hook;
-	char wrong[300]; /* about a result; "" = all are right */
+	char wrong[300];	    /* about a result; "" = all are right */
+	struct wrong_values fields; /* of a table that the hook got, and may give back */
 };
+
+static const char record_key; /* of the registry: the table with fixed fields that the hook got */
 
 /* ---- arguments ---- */
 
@@ -30,16 +33,44 @@ static void l_as_from_host(lua_State *L, int index)
 		l_ignore_key_case(L, index);
 }
 
-static int l_arguments(lua_State *L, void *arg)
+/* Which of "name: type, name: type" is a table with fixed fields, from 0 on; -1: none. name is its
+ * name, n bytes. */
+static int record_of(const char *names, const char **name, size_t *n)
 {
-	const struct trial *t = arg;
-	int top = lua_gettop(L);
+	for (int i = 0; *names != '\0'; i++) {
+		*name = names;
+		*n = strcspn(names, ":");
+		if (check_is_record(*name, *n))
+			return i;
+		names += strcspn(names, ",");
+		names += strspn(names, ", ");
+	}
+	return -1;
+}
 
-	lua_pushfstring(L, "return %s", t->hook->sample);
+/* Push the sample arguments. */
+static void l_samples(lua_State *L, const struct script_hook *hook)
+{
+	lua_pushfstring(L, "return %s", hook->sample);
 	if (luaL_loadbufferx(L, lua_tostring(L, -1), lua_rawlen(L, -1), "=sample", "t") != LUA_OK)
 		lua_error(L);
 	lua_remove(L, -2);
 	lua_call(L, 0, LUA_MULTRET);
+}
+
+static int l_arguments(lua_State *L, void *arg)
+{
+	const struct trial *t = arg;
+	int top = lua_gettop(L), record;
+	const char *name;
+	size_t n;
+
+	l_samples(L, t->hook);
+	record = record_of(t->hook->arguments, &name, &n);
+	if (record >= 0) {
+		lua_pushvalue(L, top + 1 + record);
+		lua_rawsetp(L, LUA_REGISTRYINDEX, &record_key);
+	}
 	for (int i = top + 1; i <= lua_gettop(L); i++)
 		l_as_from_host(L, i);
 	return lua_gettop(L) - top;
@@ -130,6 +161,29 @@ static const struct result_type *type_of(const char *results, int n)
 	return NULL;
 }
 
+/* The fields of the table that came back, or else of the one that the hook got. */
+static void l_record(lua_State *L, int first, int n, struct trial *t)
+{
+	const char *name;
+	size_t length;
+	int argument = record_of(t->hook->arguments, &name, &length), samples, value;
+	int result = record_of(t->hook->results, &name, &length);
+	char *called;
+
+	if (argument < 0 || result < 0)
+		return;
+	called = lua_newuserdatauv(L, length + 1, 0); /* not lost when something raises */
+	memcpy(called, name, length);
+	called[length] = '\0';
+	if (result < n && lua_istable(L, first + result))
+		lua_pushvalue(L, first + result);
+	else
+		lua_rawgetp(L, LUA_REGISTRYINDEX, &record_key);
+	value = samples = lua_gettop(L);
+	l_samples(L, t->hook);
+	l_check_value(L, value, samples + 1 + argument, called, &t->fields);
+}
+
 static void l_results(lua_State *L, int first, int n, void *arg)
 {
 	struct trial *t = arg;
@@ -151,13 +205,14 @@ static void l_results(lua_State *L, int first, int n, void *arg)
 		}
 		lua_settop(L, first + n - 1);
 	}
+	l_record(L, first, n, t);
 }
 
 /* ---- the calls ---- */
 
 /* file and line of the function */
 struct place {
-	const char *hook;
+	const char *hook, *sample;
 	struct checker *c;
 	char *path;
 	int line;
@@ -176,7 +231,46 @@ static void l_place(lua_State *L, void *arg)
 	lua_getinfo(L, ">S", &ar);
 	if (ar.source[0] == '@' && check_is_file(p->c, ar.source + 1))
 		p->path = xasprintf("%s/%s", script_set_config(p->c->set)->scripts, ar.source + 1);
-	p->line = ar.linedefined;
+	p->line = ar.linedefined > 0 ? ar.linedefined : 0; /* a library function has none */
+}
+
+/* ---- values ---- */
+
+struct variables {
+	struct wrong_values wrong;
+	struct strlist names;
+};
+
+static void l_variables(lua_State *L, void *arg)
+{
+	struct variables *v = arg;
+
+	l_check_globals(L, &v->wrong, &v->names);
+}
+
+void check_variables(struct checker *c, struct runtime *rt, const struct script *s)
+{
+	struct variables v = {{STRLIST_INIT, STRLIST_INIT}, STRLIST_INIT};
+
+	runtime_inside(rt, l_variables, &v);
+	for (size_t i = 0; i < v.wrong.what.n; i++) {
+		int line;
+		char *path = check_assigned_at(c, s, v.names.v[i], &line);
+
+		check_add(c->report, CHECK_VALUE, path, line, xstrdup(v.wrong.what.v[i]), "%s",
+		    v.wrong.way_out.v[i]);
+		free(path);
+	}
+	wrong_values_clear(&v.wrong);
+	strlist_clear(&v.names);
+}
+
+static void wrong_fields(struct checker *c, const struct place *at, const struct trial *t)
+{
+	for (size_t i = 0; i < t->fields.what.n; i++)
+		check_add(c->report, CHECK_VALUE, at->path, at->line,
+		    xasprintf("%s: %s", at->hook, t->fields.what.v[i]), "%s",
+		    t->fields.way_out.v[i]);
 }
 
 static void failed(struct checker *c, struct runtime *rt, const struct place *at,
@@ -186,15 +280,18 @@ static void failed(struct checker *c, struct runtime *rt, const struct place *at
 	char *prefix = xasprintf("%s, called on trial: ", at->hook), way[300];
 	enum check_kind kind = CHECK_CALL_FAILS;
 
-	snprintf(way, sizeof way, "it should cope with such arguments");
+	if (*at->sample != '\0')
+		snprintf(way, sizeof way, "it was called with %.250s", at->sample);
+	else
+		snprintf(way, sizeof way, "it was called without arguments, as it always is");
 	if (end != RUN_ERROR) {
 		kind = CHECK_CALL_BUDGET;
 		snprintf(way, sizeof way, "see the section lua of mailhooks.conf(5)");
 	} else if (asked != NULL) {
 		kind = CHECK_CALL_UNSURE;
 		snprintf(way, sizeof way,
-		    "%s gives no answer in a call on trial; is that why, it should cope with that, "
-		    "as it happens in real life",
+		    "%s gives no answer in a call on trial; if the hook fails for that, let it go on "
+		    "without one, as servers may fail in real life, too",
 		    asked);
 	}
 	check_add_error(c, kind, at->path, error, prefix, way);
@@ -209,7 +306,7 @@ static void try_hook(
 	struct run_call call = {
 	    .function = hook->name, .l_push = l_arguments, .l_take = l_results, .arg = &t};
 	struct run_budget budget = runtime_budget(c->set, id, INT64_MAX);
-	struct place at = {.hook = hook->name, .c = c};
+	struct place at = {.hook = hook->name, .sample = hook->sample, .c = c};
 	char error[1000];
 	enum run_result end;
 
@@ -225,6 +322,9 @@ static void try_hook(
 		check_add(c->report, CHECK_RESULT, at.path, at.line, xstrdup(t.wrong),
 		    "the results are: %s", hook->results);
 	runtime_set_dry(rt, false);
+	wrong_fields(c, &at, &t);
+	check_variables(c, rt, s);
+	wrong_values_clear(&t.fields);
 	free(at.path);
 }
 

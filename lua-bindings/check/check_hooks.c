@@ -34,6 +34,14 @@ static const struct script_hook *find(const struct script_definition *d, const c
 	return NULL;
 }
 
+bool check_is_hook(const char *name)
+{
+	for (int i = 0; i < SCRIPT_COUNT; i++)
+		if (find(script_set_definition((enum script_id)i), name) != NULL)
+			return true;
+	return false;
+}
+
 /* The hook that was probably meant: another case, or a letter or two. */
 static const struct script_hook *nearly(const struct script_definition *d, const char *name)
 {
@@ -87,6 +95,40 @@ static void check_other(struct checker *c, const struct script *s, const struct 
 		}
 }
 
+/* DoNOOP = print: a library function, not one of the script. */
+static void check_foreign(struct checker *c, const struct script *s, const char *name, bool is_hook)
+{
+	struct defined f = {.name = name};
+	char *path = check_assigned_at(c, s, name, &f.line);
+
+	f.path = path;
+	if (is_hook)
+		check_add(c->report, CHECK_HOOK_VALUE, path, f.line,
+		    xasprintf("%s is a library function, which knows nothing of hooks", name),
+		    "write function %s(...) and call it in there, if that is meant", name);
+	else
+		check_other(c, s, &f);
+	free(path);
+}
+
+/* DoNOOP = "250 fine": the value on top is no function. */
+static void l_check_no_function(lua_State *L, struct checker *c, const struct script *s)
+{
+	const char *name = lua_tostring(L, -2);
+	const struct script_hook *hook = find(s->definition, name);
+	char *path;
+	int line;
+
+	if (hook == NULL)
+		return;
+	path = check_assigned_at(c, s, name, &line);
+	check_add(c->report, CHECK_HOOK_VALUE, path, line,
+	    xasprintf(
+		"%s is a %s, not a function, and is never called", name, luaL_typename(L, -1)),
+	    "write function %s(%s)", hook->name, hook->arguments);
+	free(path);
+}
+
 /* The function on top, whose name is below it. */
 static void l_check_function(
     lua_State *L, struct checker *c, const struct script *s, struct strlist *hooks)
@@ -100,8 +142,10 @@ static void l_check_function(
 	lua_getinfo(L, ">uS", &ar);
 	if (hook != NULL)
 		strlist_add(hooks, f.name);
-	if (*ar.what == 'C')
+	if (*ar.what == 'C') {
+		check_foreign(c, s, f.name, hook != NULL);
 		return;
+	}
 	path = ar.source[0] == '@' && check_is_file(c, ar.source + 1)
 		   ? xasprintf("%s/%s", script_set_config(c->set)->scripts, ar.source + 1)
 		   : xstrdup(s->path);
@@ -120,8 +164,11 @@ void l_check_hooks(lua_State *L, struct checker *c, const struct script *s, stru
 {
 	l_push_env(L);
 	for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1))
-		if (lua_type(L, -2) == LUA_TSTRING && lua_isfunction(L, -1) &&
-		    !strlist_has(&c->given, lua_tostring(L, -2)))
+		if (lua_type(L, -2) != LUA_TSTRING || strlist_has(&c->given, lua_tostring(L, -2)))
+			continue;
+		else if (lua_isfunction(L, -1))
 			l_check_function(L, c, s, hooks);
+		else
+			l_check_no_function(L, c, s);
 	lua_pop(L, 1);
 }

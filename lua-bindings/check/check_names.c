@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LETTERS_PER_MISTAKE 6 /* of a variable that is only assigned to; fewer: another name */
+
 /* Libraries whose fields are looked at; a script's own tables are not. */
 static const char *const libraries[] = {"VPOP3", "VPOP3Net", "mailhooks", "string", "table", "math",
     "io", "os", "coroutine", "utf8", "bit32", "debug"};
@@ -103,9 +105,7 @@ static const char *nearest(
 		if (strcspn(other, ".") != strlen(other) &&
 		    strncmp(other, name, table + (name[table] == '.')) != 0)
 			continue;
-		d = near_distance(name, other);
-		if (strcasecmp(name, other) == 0)
-			d = 0;
+		d = near_name(name, other);
 		if (d < *best) {
 			*best = d;
 			found = other;
@@ -145,6 +145,50 @@ static void check_disabled(
 			    disabled[i].instead);
 }
 
+char *check_assigned_at(
+    const struct checker *c, const struct script *s, const char *name, int *line)
+{
+	const struct script_files *files = script_set_files(c->set);
+
+	for (size_t i = 0; i < files->n; i++)
+		for (size_t k = 0; k < c->files[i].uses.n; k++) {
+			const struct code_use *u = &c->files[i].uses.v[k];
+
+			if (!u->assigned || u->table != NULL || strcmp(u->name, name) != 0)
+				continue;
+			*line = u->line;
+			return xasprintf(
+			    "%s/%s", script_set_config(c->set)->scripts, files->v[i].name);
+		}
+	*line = 0;
+	return xstrdup(s->path);
+}
+
+/* A variable that gets a value which nobody reads, and that is nearly one of ours. */
+static void check_unread(struct checker *c, const struct code_use *u, const char *file)
+{
+	size_t best = strlen(u->name) / LETTERS_PER_MISTAKE + 1;
+	const char *meant = NULL;
+
+	if (u->table != NULL || strlist_has(&c->given, u->name) ||
+	    strlist_has(&c->documented, u->name) || check_uses(c, u->name) ||
+	    check_is_hook(u->name))
+		return;
+	for (size_t i = 0; i < c->documented.n; i++) {
+		const char *name = c->documented.v[i];
+		size_t d = near_name(name, u->name);
+
+		if (d < best && !strlist_has(&c->given, name)) {
+			best = d;
+			meant = name;
+		}
+	}
+	if (meant != NULL)
+		check_add(c->report, CHECK_GLOBAL, file, u->line,
+		    xasprintf("global variable %s gets a value, but nothing reads it", u->name),
+		    "did you mean %s?", meant);
+}
+
 void check_names(struct checker *c, size_t file, const struct strlist *env)
 {
 	const struct script_file *f = &script_set_files(c->set)->v[file];
@@ -155,6 +199,8 @@ void check_names(struct checker *c, size_t file, const struct strlist *env)
 		const struct code_use *u = &uses->v[i];
 		char *name;
 
+		if (u->assigned)
+			check_unread(c, u, path);
 		if (u->assigned || u->tested || (u->table != NULL && !is_library(u->table)))
 			continue;
 		name = u->table != NULL ? xasprintf("%s.%s", u->table, u->name) : xstrdup(u->name);

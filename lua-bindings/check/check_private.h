@@ -5,6 +5,7 @@
  *   check_names.c   names that do not exist
  *   check_hooks.c   functions that are nearly hooks, and their parameters
  *   check_dry.c     calls on trial
+ *   check_values.c  tables and global variables that a script leaves
  *   check_report.c  findings
  */
 #pragma once
@@ -65,8 +66,28 @@ void check_names(struct checker *, size_t file, const struct strlist *env);
 void l_check_list_names(lua_State *L, struct strlist *);
 bool check_uses(const struct checker *, const char *name); /* does any code read this variable? */
 
+bool check_is_hook(const char *name); /* check_hooks.c: of any script */
 /* check_hooks.c: inside, with the environment as the script left it. */
 void l_check_hooks(lua_State *L, struct checker *, const struct script *, struct strlist *hooks);
 
-/* check_dry.c */
+/* check_values.c */
+struct wrong_values { /* parallel */
+	struct strlist what, way_out;
+};
+void wrong_values_clear(struct wrong_values *);
+/* Is it the name (n bytes) of a table whose fields have fixed names? */
+bool check_is_record(const char *name, size_t n);
+/* The value at one index is compared with the sample at the other; both are absolute. */
+void l_check_value(lua_State *L, int value, int sample, const char *name, struct wrong_values *);
+/* What the environment holds besides these names are samples of documented variables: kept. */
+void l_check_keep_samples(lua_State *L, const struct strlist *given);
+/* The documented variables as the script left them; names becomes parallel to what is found. */
+void l_check_globals(lua_State *L, struct wrong_values *, struct strlist *names);
+
+/* check_names.c: where a global variable first gets a value, as malloc'ed path and line; the
+ * script itself and 0 when no file assigns to it. */
+char *check_assigned_at(const struct checker *, const struct script *, const char *name, int *line);
+
+/* check_dry.c: global variables as the script left them; its hooks, called on trial. */
+void check_variables(struct checker *, struct runtime *, const struct script *);
 void check_calls(struct checker *, struct runtime *, enum script_id, const struct strlist *hooks);

@@ -19,6 +19,7 @@ static const struct check_kind_info kinds[CHECK_KINDS] = {
     [CHECK_NO_HOOK] = {"no-hook", CHECK_NOTE},
     [CHECK_HOOK_NAME] = {"hook-name", CHECK_WARNING},
     [CHECK_OTHER_HOOK] = {"other-hook", CHECK_WARNING},
+    [CHECK_HOOK_VALUE] = {"hook-value", CHECK_WARNING},
     [CHECK_PARAMETERS] = {"parameters", CHECK_WARNING},
     [CHECK_GLOBAL] = {"unknown-global", CHECK_WARNING},
     [CHECK_FIELD] = {"unknown-function", CHECK_WARNING},
@@ -28,6 +29,7 @@ static const struct check_kind_info kinds[CHECK_KINDS] = {
     [CHECK_CALL_BUDGET] = {"call-budget", CHECK_WARNING},
     [CHECK_CALL_UNSURE] = {"call-unsure", CHECK_NOTE},
     [CHECK_RESULT] = {"result-type", CHECK_WARNING},
+    [CHECK_VALUE] = {"wrong-value", CHECK_WARNING},
 };
 
 const struct check_kind_info *check_kind_info(enum check_kind kind)

@@ -35,6 +35,27 @@ CASES = [
     ("parameters", "function End(x) end", 1, "1 parameters and is called with 0", "End()"),
     ("unknown-global", "function Start()\n return greting\nend greeting = 1", 2, "greting is read", "greeting?"),
     ("unknown-global", "function Start() return IPAdress end", 1, "IPAdress", "did you mean IPAddress?"),
+    ("unknown-global", "function Start() return ipadress end", 1, "ipadress", "did you mean IPAddress?"),
+    ("unknown-global", "\nAuthenticationRequird = true", 2, "nothing reads it", "did you mean AuthenticationRequired?"),
+    ("hook-value", "\nDoNOOP = print", 2, "DoNOOP is a library function", "function DoNOOP"),
+    ("hook-value", "DoQUIT = '221 bye'", 1, "DoQUIT is a string, not a function", "function DoQUIT()"),
+    ("hook-name", "\n\nDoNoop = print", 3, "DoNoop is no hook", "did you mean DoNOOP?"),
+    ("wrong-value", "\nAllowedUsers = {}", 2, "AllowedUsers is not a string but a table", "a string"),
+    ("wrong-value", "function DoQUIT()\nMaxLineLength = 'long' end", 2, "MaxLineLength is not a number but a string: long", ""),
+    ("wrong-value", "function ProcessMessage(f, s, l, a) a.Delete = {} end", 1,
+     "ProcessMessage: actions.Delete is not true or false but a table", "true or false"),
+    ("wrong-value", "function ProcessMessage(f, s, l, a) a.Recipients = 5 end", 1, "actions.Recipients is not a table", ""),
+    ("wrong-value", "function ProcessMessage(f, s, l, a) a.HeaderModifier = {} end", 1,
+     "actions.HeaderModifier is a field that nothing reads", "did you mean HeaderModifiers?"),
+    ("wrong-value", "function ProcessMessage(f, s, l, a) a.Colour = 1 end", 1, "actions.Colour",
+     "the fields are: Delete, HeaderModifiers, Ignore, Reason, Recipients, SendToOriginalRecipients"),
+    ("wrong-value", "function ProcessMessage() return { ignore = true } end", 1, "actions.ignore", "did you mean Ignore?"),
+    ("wrong-value", "mxout.lua:function CheckFile(n, a) a.Priority = 'high' end", 1,
+     "CheckFile: Actions.Priority is not a number but a string: high", "a number"),
+    ("wrong-value", "mxout.lua:function ServerDetails(p, h, a) a.verifyCrt = 1 return a end", 1, "Actions.verifyCrt",
+     "did you mean verifyCert?"),
+    ("wrong-value", "user_redirect.lua:function DoRouting() BigRedirect.Treshold = 5 end", 0, "BigRedirect.Treshold",
+     "did you mean Threshold?"),
     ("unknown-global", "function Start() nothing_like_that() end", 1, "nothing_like_that", "local"),
     ("unknown-global", "function Start() local a = function() return far end end", 1, "far", ""),
     ("unknown-function", "function Start()\n\n VPOP3.GetSeting('x') end", 3, "no VPOP3.GetSeting", "VPOP3.GetSetting?"),
@@ -47,6 +68,7 @@ CASES = [
     ("call-fails", "function DoQUIT() local t\n t.x = 1 end", 2, "DoQUIT, called on trial: attempt to index", ""),
     ("call-fails", "function DoQUIT() error({}) end", 0, "table value", ""),
     ("call-budget", "function DoQUIT()\n while true do end end", 2, "budget of the hook used up", "mailhooks.conf"),
+    ("call-budget", "function DoQUIT() local s = 'x'\n while true do s = s .. s end end", 2, "memory budget used up", ""),
     ("call-unsure", "function DoQUIT() local ok, v = VPOP3.GetSetting('x') return #v end", 1, "get length of a nil",
      "VPOP3.GetSetting gives no answer"),
     ("result-type", "\nfunction DoQUIT() return {} end", 2, "result 1 of DoQUIT is not an SMTP reply", "response: reply"),
@@ -113,8 +135,10 @@ def test_nothing_to_find(tmp_path):
         end
         function ProcessMessage(from, subject, list, actions, mime)
             actions.HeaderModifiers = { "X-Part: " .. mime[1].ContentType }
+            actions.ignore, actions.Delete, actions.Reason, actions.Recipients = 0, "no", 5, "ann@one.test"
         end
         function GetMaxMessageSize(host, size) return 10 / 2 end
+        MaxLineLength, AllowedUsers, RBLServers, CheckRBL, forwarded = 2000 / 2, 12, "bl.test", 1, {}
         function DoQUIT() return "221" end
         """)
     (tmp_path / "scripts" / "lists.lua").write_text("from_lists = 1 return {}")

@@ -26,6 +26,16 @@ def test_check_names_scripts_and_hooks(tmp_path):
     assert status == 0 and "smtpsvr.lua: hooks Start DoMAILFROM" in out
 
 
+def test_check_says_good_only_when_it_is(tmp_path):
+    """And backslashes are what the script has."""
+    write(tmp_path, 'path = "C:\\VPOP3"')
+    status, out, _ = mailhooks(tmp_path, "check")
+    assert status == 0 and out.startswith("configuration /dev/null: good\n")
+    assert "old idiom unknown-escape \\V (Lua" in out
+    status, out, _ = mailhooks(tmp_path, "-o", f"users.source=file:{tmp_path}/none", "check")
+    assert status == 78 and ": good" not in out and f"{tmp_path}/none" in out and "1 errors" in out
+
+
 def test_check_of_a_broken_script(tmp_path):
     write(tmp_path, "\n\nfunction Start(")
     status, out, _ = mailhooks(tmp_path, "check")
