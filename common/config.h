@@ -186,9 +186,9 @@ struct config {
 
 	struct { /* what scripts fetch */
 		int timeout_ms;
-		size_t body_bytes; /* of one page; longer ones are cut */
+		size_t body_bytes;  /* of one page; longer ones are cut */
 		bool allow_private; /* also WHOIS */
-		char *ca_file; /* PEM, "" = those of the system */
+		char *ca_file;	    /* PEM, "" = those of the system */
 	} http;
 
 	struct {			   /* signed return paths: return_path.h */
