@@ -13,9 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KEEP_GARBAGE_BYTES (128 * 1024) /* more than this left by a life is collected at its end \
-					 */
-#define FIRST_PAUSE 1000		/* percent of what is left, lua_gc() */
+#define KEEP_GARBAGE_BYTES                                                        \
+	(128 * 1024)	 /* more than this left by a life is collected at its end \
+			  */
+#define FIRST_PAUSE 1000 /* percent of what is left, lua_gc() */
 #define USUAL_PAUSE 200
 /* host variables and what a usual script adds, with the libraries and without: no rehash */
 #define ENV_ENTRIES 128

@@ -93,5 +93,5 @@ void compat_source_free(struct compat_source *);
 /* Does this text, as it stands in its file and for Lua 5.4, use the tables of the names in library
  * only to read and call what is in them, and define the globals of the names in base never as
  * anything but a function? Both give a name for 0, 1 ... and then NULL. True is certain. */
-bool compat_leaves_libraries(const char *text, size_t n, const char *(*library)(size_t i),
-    const char *(*base)(size_t i));
+bool compat_leaves_libraries(
+    const char *text, size_t n, const char *(*library)(size_t i), const char *(*base)(size_t i));

@@ -24,7 +24,7 @@ enum life_value {	 /* numbers of the user values */
 struct life {
 	struct file *files; /* open file handles */
 	int nfiles;
-	bool safe; /* safety mode is on */
+	bool safe;   /* safety mode is on */
 	bool shares; /* the libraries are those of other lives too */
 	bool random_seeded;
 	uint64_t random[4]; /* state of math.random() */
