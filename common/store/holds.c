@@ -219,6 +219,42 @@ enum store_answer holds_set(const char *url, const struct store_hold *h, int ms)
 	return answer;
 }
 
+/* True: it was in the list. A list that is being read now is not taken. */
+static bool drop(const char *url, const struct held *h)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&lock);
+	if (list_url != NULL && strcmp(list_url, url) == 0) {
+		size_t i = find(&list, h);
+
+		found = i < list.n && list.v[i].until_ms > holds_now_ms();
+		if (i < list.n)
+			list.v[i] = list.v[--list.n];
+		changes++;
+	}
+	pthread_mutex_unlock(&lock);
+	return found;
+}
+
+enum store_answer holds_release(
+    const char *url, enum store_dimension dimension, const char *key, int ms)
+{
+	const struct store_hold wanted = {.dimension = dimension, .key = key};
+	const struct held h = copy_of(&wanted);
+	struct store *store = store_shared_get(url);
+	enum store_answer answer = STORE_UNKNOWN;
+
+	if (store != NULL) {
+		answer = store_hold_release(store, dimension, key, ms);
+		store_shared_put(store);
+		store_shared_report(url, answer);
+	}
+	if (drop(url, &h) && answer == STORE_ABSENT)
+		answer = STORE_FOUND; /* one that the store had not taken */
+	return answer;
+}
+
 void holds_forget(void)
 {
 	pthread_mutex_lock(&lock);

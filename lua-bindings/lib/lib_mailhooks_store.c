@@ -333,8 +333,9 @@ static int l_hold(lua_State *L)
 }
 
 /*** mailhooks.release(target) -> boolean or nil, why
- * Ends a hold: target is a table of one of server, address, domain, provider. false: there was
- * none; nil: the store does not answer. Refused in safety mode. */
+ * Ends a hold: target is a table of one of server, address, domain, provider. At once for this
+ * process, for others after outbound.holds_ms. false: there was none; nil: the store does not
+ * answer. Refused in safety mode. */
 static int l_release(lua_State *L)
 {
 	static const char usage[] = "mailhooks.release{server = \"mx.example\"}";
@@ -348,7 +349,7 @@ static int l_release(lua_State *L)
 	l_check_names(L, usage, names);
 	l_hold_key(L, usage, &dimension, &key);
 	if (store_call_begin(L, &call)) {
-		answer = store_hold_release(call.store, dimension, key, store_call_ms(&call));
+		answer = holds_release(call.url, dimension, key, store_call_ms(&call));
 		store_call_end(&call, answer);
 	}
 	if (answer == STORE_UNKNOWN)

@@ -93,6 +93,36 @@ def test_one_of_three_is_held(server, hosts, policy):
     assert "status=bounced" not in server.log()
 
 
+def test_a_release_takes_effect(server, hosts, policy):
+    """By a script of the service at once, however seldom it reads the list of holds; by the
+    administrator after outbound.holds_ms."""
+    refuse(policy, 0)
+    policy.start("""function Policy(request)
+        print("released", mailhooks.release { server = request.helo_name })
+    end""", outbound.store(policy), "outbound.holds_ms=60000")
+    outbound.cli(policy, "holds", "add", "server", f"a.{DOMAIN}", 10)
+    send(server)
+    assert server.wait_delivery(recipient=BOB).host == HOSTS["b"]
+    begin = time.monotonic()
+    policy.ask(helo_name=f"a.{DOMAIN}")
+    assert policy.out().endswith("released\ttrue\n")
+    send(server)
+    server.wait_delivery(host=HOSTS["a"])
+    assert time.monotonic() - begin < 30   # and not by reading the list anew
+    policy.stop()
+    policy.start(None, outbound.store(policy))   # holds_ms is a second
+    outbound.cli(policy, "holds", "add", "server", f"a.{DOMAIN}", 10)
+    send(server)
+    server.wait_deliveries(2, host=HOSTS["b"])
+    outbound.cli(policy, "holds", "release", "server", f"a.{DOMAIN}")
+
+    def back():
+        send(server)
+        server.settle()
+        return len(server.deliveries(host=HOSTS["a"])) > 1
+    machine.wait_until(back, 10, "mail to a")
+
+
 def test_all_held_waits_and_is_delivered(server, hosts, policy):
     """Deferred with 4.7.0, also after a restart of the service; delivered after the hold; no
     bounce (VPOP3 8.8: held in the queue without error)."""

@@ -345,6 +345,27 @@ static void test_a_hold_that_the_store_does_not_take(void **state)
 		assert_int_equal(holds_find(url, &both[0], 0, &held, 5000), STORE_ABSENT);
 }
 
+/* A release counts at once in this process, however old its list may be. */
+static void test_a_release_counts_at_once(void **state)
+{
+	const struct hold_target mx1 = {.server = "mx1.test"}, mx2 = {.server = "mx2.test"};
+	const char *url = rig.config->store;
+	const int hour = 3600000;
+	struct held held;
+
+	(void)state;
+	put_hold(STORE_SERVER, "mx1.test", 60000);
+	put_hold(STORE_SERVER, "mx2.test", 60000);
+	assert_int_equal(holds_find(url, &mx1, hour, &held, 5000), STORE_FOUND);
+	assert_int_equal(holds_release(url, STORE_SERVER, "MX1.test", 5000), STORE_FOUND);
+	assert_int_equal(holds_find(url, &mx1, hour, &held, 5000), STORE_ABSENT);
+	assert_int_equal(holds_find(url, &mx2, hour, &held, 5000), STORE_FOUND);
+	assert_int_equal(holds_release(url, STORE_SERVER, "mx1.test", 5000), STORE_ABSENT);
+	assert_int_equal(holds_release(url, STORE_DOMAIN, "mx2.test", 5000), STORE_ABSENT);
+	assert_int_equal(holds_find(url, &mx2, hour, &held, 5000), STORE_FOUND);
+	assert_int_equal(holds_find(url, &mx1, 0, &held, 5000), STORE_ABSENT);
+}
+
 static void test_on_error(void **state)
 {
 	struct script_set *set;
@@ -371,6 +392,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_holds_by_hand, setup, teardown),
 	    cmocka_unit_test_setup_teardown(
 		test_a_hold_that_the_store_does_not_take, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_a_release_counts_at_once, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_on_error, setup, teardown),
 	};
 
