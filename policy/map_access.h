@@ -1,5 +1,6 @@
-/* map_access.h - how Sendmail talks to a mail server: the map `access`, ServerDetails().
+/* map_access.h - how Sendmail talks to a mail server: the map `server_tls`, ServerDetails().
  *
+ * The same as `access` stands in the place of FEATURE(access_db) for rules of one's own.
  * contrib/sendmail-outbound-tls.m4 asks it for each server that Sendmail has connected to, and
  * tls_srv for each recipient again, since one connection may serve several domains:
  *

@@ -32,6 +32,7 @@ static const struct map {
     {"mailertable", .answer = map_mailertable_answer, .soon = true, .late = map_mailertable_late},
     {"mx", .answer = map_mx_answer, .soon = true},
     {"reply", .answer = map_reply_answer, .senders = true},
+    {"server_tls", .answer = map_access_answer, .late = map_access_late},
     {"srs", .answer = map_srs_answer, .late = map_srs_answer},
     {"status", .answer = map_status_answer},
     {"tls", .answer = map_tls_answer, .late = map_tls_late},

@@ -7,6 +7,7 @@
 #include "common/config/config_private.h"
 #include "common/limits.h"
 #include "common/srs.h"
+#include "common/store/redis_url.h"
 
 #include <ctype.h>
 #include <stdint.h>
@@ -62,13 +63,15 @@ static const struct setting_word separator_words[] = {
 
 static const char *check_store(const char *s)
 {
-	static const char *const schemes[] = {"sqlite:/", "redis://", "rediss://"};
+	static _Thread_local char why[200];
+	struct redis_url url;
+	bool fine;
 
-	for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
-		if (strncmp(s, schemes[i], strlen(schemes[i])) == 0 &&
-		    s[strlen(schemes[i])] != '\0')
-			return NULL;
-	return "sqlite:/absolute/path, redis://host:port/number or rediss://... is wanted";
+	if (strncmp(s, "sqlite:", 7) == 0)
+		return s[7] == '/' ? NULL : "sqlite:/absolute/path is wanted";
+	fine = redis_url_parse(&url, s, why, sizeof why) == 0;
+	redis_url_clear(&url);
+	return fine ? NULL : why;
 }
 
 static const char *check_account(const char *s)

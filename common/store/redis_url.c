@@ -275,7 +275,7 @@ int redis_url_parse(struct redis_url *u, const char *text, char *why, size_t siz
 			return parse_rest(u, &schemes[i], text + n, why, size);
 	}
 	return refuse(why, size,
-	    "unknown kind; use sqlite:PATH, redis://, rediss://, redis+unix://,"
+	    "unknown kind; use sqlite:/absolute/path, redis://, rediss://, redis+unix://,"
 	    " redis-sentinel:// or redis-cluster://");
 }
 

@@ -201,6 +201,23 @@ def test_no_answer_is_not_in_clear(server, policy):
     assert len(server.queue()) == 2
 
 
+def test_with_an_access_database(servers, make_sendmail, policy, sockets, authority):
+    """FEATURE(access_db) of the administrator stands beside it: what either of the two demands counts."""
+    database = machine.new_directory("access") / "access"
+    database.write_text("from:bad@sender.test\tREJECT\ntls_srv:mail.clear.test\tENCR:112\n"
+                        "try_tls:mail.self.test\tNO\n")
+    server = make_sendmail(
+        milter=None, post=M4.read_text().replace(INSTALLED, f"{sockets}/socketmap.sock"),
+        extra=f"FEATURE(`access_db', `text -k0 -v1 -T<TMPF> {database}')dnl\n"
+              f"define(`confCACERT', `{authority.certificate}')dnl")
+    assert outcomes(server, policy, 'if p.domain ~= "self.test" then actions.verifyCert = 1 end',
+                    ["right.test", "wrong.test", "self.test"]) == {
+        "right": "tls", "wrong": "waits", "self": "clear"}
+    assert outcomes(server, policy, "", ["wrong.test", "clear.test"]) == {
+        "wrong": "tls", "clear": "waits"}
+    assert server.send("bad@sender.test", "bob@right.test", MESSAGE).code == 550
+
+
 def test_keys(policy):
     policy.start(None, outbound.store(policy), mxout="""
         function ServerDetails(params, headers, actions)
@@ -208,6 +225,7 @@ def test_keys(policy):
         end
     """)
     assert policy.look_up("access", "try_tls:A.test.") == "OK NO"
+    assert policy.look_up("server_tls", "try_tls:A.test.") == "OK NO"
     assert policy.look_up("access", "tls_srv:a.test. | bob@b.test.") == "NOTFOUND "
     assert policy.look_up("access", "try_tls:b.test") == "NOTFOUND "
     for host in ("b.test", "[192.0.2.1]", "[IPv6:2001:db8::1]", "2001:db8::1"):
