@@ -259,6 +259,25 @@ static struct config *load_with(const char *text, const char *const *items)
 	return c;
 }
 
+/* Every address that the store itself knows. */
+static void test_addresses_of_the_store(void **state)
+{
+	static const char *const stores[] = {"sqlite:/var/lib/x/store.db", "redis://a.test:6380/2",
+	    "rediss://user:pw@a.test/0?ca=/etc/ca.pem", "redis+unix:///run/redis/redis.sock?db=1",
+	    "redis-sentinel://a.test,b.test:26380/mymaster/3", "redis-cluster://a.test,b.test",
+	    "rediss-cluster://a.test:7000,b.test:7000"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof stores / sizeof *stores; i++) {
+		char *item = xasprintf("store=%s", stores[i]);
+		struct config *c = load_with("", (const char *const[]){item, NULL});
+
+		assert_string_equal(c->store, stores[i]);
+		config_unref(c);
+		free(item);
+	}
+}
+
 static void test_overrides(void **state)
 {
 	static const char text[] = "lua { hook_ms = 1000 }\n"
@@ -423,6 +442,7 @@ int main(void)
 	    cmocka_unit_test(test_sample_and_manual_are_complete),
 	    cmocka_unit_test(test_defaults),
 	    cmocka_unit_test(test_full_file),
+	    cmocka_unit_test(test_addresses_of_the_store),
 	    cmocka_unit_test(test_overrides),
 	    cmocka_unit_test(test_override_of_the_only_service),
 	    cmocka_unit_test(test_script_sections),
