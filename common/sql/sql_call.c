@@ -1,5 +1,6 @@
 /* sql_call.c - see sql_tree.h: which function or operator a call means, and conversions between
  * types, by PostgreSQL's rules as far as our types go. */
+#include "common/sql/sql_token.h"
 #include "common/sql/sql_tree.h"
 #include "common/sql/sql_value.h"
 
@@ -218,6 +219,27 @@ static const struct sql_signature *best(const struct sql_node *call, bool *known
 	return found;
 }
 
+/* LEFT(result, 3.0) is what Lua 5.4 makes of .. 6/2 ..; PostgreSQL has no such function. Literals
+ * like that become the whole numbers that they are; false: there is none. */
+static bool make_whole(struct sql_tree *t, struct sql_node *call)
+{
+	bool any = false;
+
+	for (struct sql_node *n = call->child; n != NULL; n = n->next) {
+		size_t whole;
+
+		if (n->kind != NODE_CONST || n->type != SQL_NUM || n->text == NULL)
+			continue;
+		whole = sql_whole_part(n->text);
+		if (whole == 0)
+			continue;
+		n->text = sql_keep(t, n->text, whole);
+		n->type = SQL_INT;
+		any = sql_resolve_const(t, n);
+	}
+	return any;
+}
+
 static bool not_found(struct sql_tree *t, const struct sql_node *call, bool known)
 {
 	char types[160] = "";
@@ -323,6 +345,8 @@ bool sql_resolve_call(struct sql_tree *t, struct sql_node *call)
 	if (strcmp(call->text, "||") == 0 && !join_texts(t, call))
 		return false;
 	call->signature = best(call, &known);
+	if (call->signature == NULL && known && make_whole(t, call))
+		call->signature = best(call, &known);
 	if (call->signature == NULL)
 		return not_found(t, call, known);
 	if ((call->distinct || call->filter != NULL) && !call->signature->aggregate)

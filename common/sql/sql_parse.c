@@ -262,7 +262,7 @@ static bool count(struct sql_parser *p, int64_t *value)
 		return sql_wrong(p->tree, p->token->at, "a whole number is wanted here");
 	errno = 0;
 	*value = strtoll(text, &end, 10);
-	if (*end != '\0' || errno != 0)
+	if ((*end != '\0' && sql_whole_part(text) == 0) || errno != 0)
 		return sql_wrong(p->tree, p->token->at, "a whole number is wanted here");
 	p->token++;
 	return true;

@@ -22,6 +22,16 @@ static bool is_space(char c)
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f';
 }
 
+size_t sql_whole_part(const char *number)
+{
+	size_t whole = strspn(number, "0123456789"), zeros;
+
+	if (whole == 0 || number[whole] != '.')
+		return 0;
+	zeros = strspn(number + whole + 1, "0");
+	return zeros > 0 && number[whole + 1 + zeros] == '\0' ? whole : 0;
+}
+
 /* ---- one token at p; returns its length, 0: wrong ---- */
 
 /* Where the quote that began at `at` is closed; 0: nowhere. *doubled: quotes inside. */

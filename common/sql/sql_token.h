@@ -23,3 +23,6 @@ struct sql_token {
 
 /* An array that ends with TOKEN_END; NULL: wrong. Lives as long as the tree. */
 const struct sql_token *sql_tokens(struct sql_tree *);
+/* The digits before the point of "3.0", a whole number as Lua 5.4 writes some; 0: it is another
+ * number. */
+size_t sql_whole_part(const char *number);

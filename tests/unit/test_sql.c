@@ -123,6 +123,23 @@ static void both_ways_count_the_same(void **state)
 	}
 }
 
+/* What a script of Lua 5.0 makes of 10/2 is 5.0 in Lua 5.4. */
+static void whole_numbers_with_a_point(void **state)
+{
+	struct store_rig *r = *state;
+
+	expect(r, "SELECT left('abcdef', 3.0) AS n", "n\nabc");
+	expect(r, "SELECT substr('abcdef', 2.0, 3.00) AS n", "n\nbcd");
+	expect(r, "SELECT 'a' AS n LIMIT 5.0 OFFSET 0.0", "n\na");
+	expect(r, "SELECT 'a' AS n LIMIT 0.0", "n");
+	expect(
+	    r, "SELECT 10 / 4.0 AS n", "n\n2.5"); /* a number with a point stays one elsewhere */
+	expect(r,
+	    "SELECT count(*) AS n FROM sendattempts WHERE starttime > now() - interval "
+	    "'15.0 minutes' AND left(result, 1.0) = '4'",
+	    "n\n0");
+}
+
 static void rows_of_attempts(void **state)
 {
 	struct store_rig *r = *state;
@@ -231,6 +248,8 @@ static void errors_name_what_and_where(void **state)
 	    {"SELECT negative(1)", "the function negative is not known"},
 	    {"SELECT \"+\"(1, 2)", "the function + is not known"},
 	    {"SELECT left('a')", "there is no left for (unknown)"},
+	    {"SELECT left('a', 1.5)", "there is no left for (unknown, numeric)"},
+	    {"SELECT 1 LIMIT 1.5", "a whole number is wanted here"},
 	    {"SELECT result = 4 FROM sendattempts", "=: text and integer do not go together"},
 	    {"SELECT CURRENT_TIMESTAMP + '15 potatoes'",
 		"invalid input for type interval: \"15 pot"},
@@ -447,6 +466,7 @@ static const struct CMUnitTest tests[] = {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, store_rig_setup, store_rig_teardown)
     TEST(the_vendors_query),
     TEST(both_ways_count_the_same),
+    TEST(whole_numbers_with_a_point),
     TEST(rows_of_attempts),
     TEST(recipients_are_one_text),
     TEST(rows_of_holds),
