@@ -157,7 +157,7 @@ void *guard_alloc(void *arg, void *old, size_t old_size, size_t new_size)
 	if (old == NULL)
 		old_size = 0;
 	if (new_size == 0) {
-		free(old);
+		cells_resize(&g->cells, old, old_size, 0);
 		account_memory(g, old_size, 0);
 		return NULL;
 	}
@@ -167,7 +167,7 @@ void *guard_alloc(void *arg, void *old, size_t old_size, size_t new_size)
 		g->string_refused = true;
 		return refuse(g);
 	}
-	p = realloc(old, new_size);
+	p = cells_resize(&g->cells, old, old_size, new_size);
 	if (p == NULL)
 		return refuse(g);
 	account_memory(g, old_size, new_size);

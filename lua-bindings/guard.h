@@ -13,6 +13,8 @@
  * state. */
 #pragma once
 
+#include "lua-bindings/cells.h"
+
 #include <lua.h>
 
 #include <stdbool.h>
@@ -22,6 +24,7 @@
 enum guard_spent { GUARD_NOTHING, GUARD_DEADLINE, GUARD_INSTRUCTIONS };
 
 struct guard {
+	struct cells cells;
 	size_t told;	      /* of used, what the sum of the process knows about */
 	size_t used, cap;     /* bytes; cap 0 = no limit (while the state is prepared) */
 	size_t string_cap;    /* bytes of one string, 0 = no limit but cap */

@@ -1,50 +1,19 @@
-/* runtime.c - see runtime.h: the life of one Lua state and the only lua_pcall of the project. */
-#include "lua-bindings/runtime.h"
+/* runtime.c - see runtime.h: the only lua_pcall of the project, and what runs inside it. The life
+ * of a state is runtime_life.c. */
+#include "lua-bindings/runtime_private.h"
 
 #include "common/clock.h"
 #include "common/limits.h"
-#include "lua-bindings/guard.h"
 #include "lua-bindings/lib/compat_help.h"
 #include "lua-bindings/lib/load.h"
-#include "lua-bindings/luaout.h"
 #include "lua-bindings/lib/sandbox.h"
+#include "lua-bindings/luaout.h"
 #include "lua-bindings/script_set_private.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define KEEP_GARBAGE_BYTES                                                        \
-	(128 * 1024)	 /* more than this left by a life is collected at its end \
-			  */
-#define FIRST_PAUSE 1000 /* percent of what is left, lua_gc() */
-#define USUAL_PAUSE 200
-/* host variables and what a usual script adds, with the libraries and without: no rehash */
-#define ENV_ENTRIES 128
-#define ENV_ENTRIES_SHARED 64
-
-struct runtime {
-	lua_State *L;
-	struct script_set *set;
-	struct guard guard;
-	size_t memory_bytes; /* cap on top of base */
-	size_t base;	     /* bytes used by the prepared state */
-	const struct log_id *id;
-	struct message_view *view;
-	const char *script, *hook; /* running now, for messages */
-	bool guest;		   /* see runtime_adopt() */
-	bool dry;
-	char asked[64]; /* the first function that reached out while dry */
-};
-
-/* key of the registry; that of a script's main function is its struct script */
-static const char env_key;
-
-/* What runs inside lua_pcall, and how it went. */
-struct gate {
-	void (*l_body)(lua_State *L, struct gate *);
-	void *arg;
-	bool absent;
-};
+const char runtime_env_key; /* that of a script's main function is its struct script */
 
 struct runtime *runtime_of(lua_State *L)
 {
@@ -127,7 +96,7 @@ void runtime_running(lua_State *co)
 
 void l_push_env(lua_State *L)
 {
-	lua_rawgetp(L, LUA_REGISTRYINDEX, &env_key);
+	lua_rawgetp(L, LUA_REGISTRYINDEX, &runtime_env_key);
 }
 
 const char *run_result_text(enum run_result r)
@@ -226,7 +195,7 @@ struct run_budget runtime_budget(
 	};
 }
 
-static enum run_result enter(struct runtime *rt, struct gate *g, const struct run_budget *budget,
+enum run_result runtime_enter(struct runtime *rt, struct gate *g, const struct run_budget *budget,
     char *error, size_t error_size)
 {
 	lua_State *L = rt->L;
@@ -283,7 +252,7 @@ enum run_result runtime_call(struct runtime *rt, const struct run_call *call,
 	struct gate g = {.l_body = l_call_body, .arg = (void *)call};
 
 	rt->hook = call->function;
-	return enter(rt, &g, budget, error, error_size);
+	return runtime_enter(rt, &g, budget, error, error_size);
 }
 
 struct inside {
@@ -305,7 +274,7 @@ enum run_result runtime_inside(
 	struct gate g = {.l_body = l_inside_body, .arg = &in};
 
 	rt->hook = "(host)";
-	return enter(rt, &g, NULL, NULL, 0);
+	return runtime_enter(rt, &g, NULL, NULL, 0);
 }
 
 /* ---- scripts ---- */
@@ -349,7 +318,7 @@ enum run_result runtime_script(struct runtime *rt, enum script_id id,
 	guard_limit(&rt->guard, rt->base, b->memory_bytes, b->hook_ms);
 	rt->script = script_set_script(rt->set, id)->label;
 	rt->hook = "main chunk";
-	return enter(rt, &g, budget, error, error_size);
+	return runtime_enter(rt, &g, budget, error, error_size);
 }
 
 void runtime_name(struct runtime *rt, const char *script)
@@ -404,7 +373,7 @@ bool runtime_compile(struct runtime *rt, const struct script_file *file, const c
 
 	rt->script = name[0] == '@' ? name + 1 : name;
 	rt->hook = "compile";
-	if (enter(rt, &g, NULL, why, sizeof why) != RUN_OK || c.failed) {
+	if (runtime_enter(rt, &g, NULL, why, sizeof why) != RUN_OK || c.failed) {
 		bool named = strncmp(why, rt->script, strlen(rt->script)) == 0;
 
 		snprintf(error, error_size, "%s%s%s", named ? "" : rt->script, named ? "" : ": ",
@@ -416,155 +385,4 @@ bool runtime_compile(struct runtime *rt, const struct script_file *file, const c
 	*size = c.size;
 	*wrapped = c.wrapped;
 	return true;
-}
-
-/* ---- life ---- */
-
-/* Collects, and the next cycle starts late: few lives use enough memory for one. */
-static void l_collect(lua_State *L)
-{
-	lua_gc(L, LUA_GCINC, FIRST_PAUSE, 0, 0);
-	lua_gc(L, LUA_GCCOLLECT);
-	lua_gc(L, LUA_GCINC, USUAL_PAUSE, 0, 0);
-}
-
-/* A first life that nobody lives: the libraries that lives share belong to the base. */
-static void l_prepare_body(lua_State *L, struct gate *g)
-{
-	const struct runtime *rt = g->arg;
-
-	l_sandbox_prepare(L);
-	lua_newtable(L);
-	l_sandbox_open(L, script_set_leaves_libraries(rt->set));
-	l_sandbox_close(L);
-	l_collect(L);
-}
-
-static void l_begin_body(lua_State *L, struct gate *g)
-{
-	const bool *share = g->arg;
-
-	lua_createtable(L, 0, *share ? ENV_ENTRIES_SHARED : ENV_ENTRIES);
-	lua_pushvalue(L, -1);
-	lua_rawsetp(L, LUA_REGISTRYINDEX, &env_key);
-	l_sandbox_open(L, *share);
-}
-
-static void l_end_body(lua_State *L, struct gate *g)
-{
-	const struct runtime *rt = g->arg;
-
-	l_sandbox_close(L);
-	lua_pushnil(L);
-	lua_rawsetp(L, LUA_REGISTRYINDEX, &env_key);
-	if (rt->guard.used > rt->base + KEEP_GARBAGE_BYTES)
-		l_collect(L);
-}
-
-struct runtime *runtime_new(struct script_set *set, size_t memory_bytes)
-{
-	struct runtime *rt = calloc(1, sizeof *rt);
-	struct gate g = {.l_body = l_prepare_body, .arg = rt};
-
-	if (rt == NULL)
-		return NULL;
-	rt->set = set;
-	rt->memory_bytes = memory_bytes;
-	rt->script = rt->hook = "(preparation)";
-	guard_stop(&rt->guard);
-	rt->L = lua_newstate(guard_alloc, &rt->guard);
-	if (rt->L == NULL) {
-		free(rt);
-		return NULL;
-	}
-	memcpy(lua_getextraspace(rt->L), &rt, sizeof rt);
-	if (enter(rt, &g, NULL, NULL, 0) != RUN_OK) {
-		runtime_free(rt);
-		return NULL;
-	}
-	rt->base = rt->guard.used;
-	return rt;
-}
-
-void runtime_free(struct runtime *rt)
-{
-	if (rt == NULL)
-		return;
-	rt->guard.cap = 0;
-	lua_close(rt->L);
-	free(rt);
-}
-
-static bool begin(struct runtime *rt, const struct log_id *id, bool share)
-{
-	struct gate g = {.l_body = l_begin_body, .arg = &share};
-
-	rt->id = id;
-	rt->script = rt->hook = "(begin)";
-	guard_begin(&rt->guard);
-	if (enter(rt, &g, NULL, NULL, 0) != RUN_OK)
-		return false;
-	guard_limit(&rt->guard, rt->base, rt->memory_bytes, INT64_MAX);
-	return true;
-}
-
-bool runtime_begin(struct runtime *rt, const struct log_id *id)
-{
-	return begin(rt, id, false);
-}
-
-bool runtime_begin_with_the_set(struct runtime *rt, const struct log_id *id)
-{
-	return begin(rt, id, script_set_leaves_libraries(rt->set));
-}
-
-bool runtime_end(struct runtime *rt)
-{
-	struct gate g = {.l_body = l_end_body, .arg = rt};
-	bool fine;
-
-	rt->script = rt->hook = "(end)";
-	guard_begin(&rt->guard);
-	fine = enter(rt, &g, NULL, NULL, 0) == RUN_OK;
-	rt->id = NULL;
-	return fine;
-}
-
-/* ---- guests ---- */
-
-struct runtime *runtime_adopt(lua_State *L)
-{
-	struct runtime *rt = calloc(1, sizeof *rt);
-
-	if (rt == NULL)
-		return NULL;
-	lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
-	rt->L = lua_tothread(L, -1);
-	lua_pop(L, 1);
-	rt->guest = true;
-	rt->script = rt->hook = "(guest)";
-	guard_stop(&rt->guard);
-	memcpy(lua_getextraspace(rt->L), &rt, sizeof rt); /* coroutines to come get a copy */
-	memcpy(lua_getextraspace(L), &rt, sizeof rt);
-	return rt;
-}
-
-void runtime_guest_set(struct runtime *rt, struct script_set *set)
-{
-	rt->set = set;
-}
-
-void l_guest_environment(lua_State *L)
-{
-	lua_rawsetp(L, LUA_REGISTRYINDEX, &env_key);
-}
-
-void runtime_abandon(struct runtime *rt)
-{
-	free(rt);
-}
-
-bool runtime_is_guest(const struct runtime *rt)
-{
-	return rt->guest;
 }
