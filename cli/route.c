@@ -12,6 +12,7 @@
 #include "common/store/store_shared.h"
 #include "lua-bindings/mx_lookup.h"
 #include "lua-bindings/mxout.h"
+#include "lua-bindings/profile.h"
 #include "lua-bindings/route.h"
 #include "lua-bindings/tls_demand.h"
 
@@ -125,6 +126,27 @@ static void print_tls(struct mx_case *c, const struct mx_servers *servers)
 
 /* ---- the whole ---- */
 
+/* What the map transport answers; no servers: those of DNS. */
+static void print_transport(struct mx_case *c, const struct mx_servers *servers)
+{
+	const struct profile_config *profile = NULL;
+	const char *name = script_set_config(c->set)->outbound.transport;
+	char *text;
+
+	c->deadline_ms = clock_ms() + STEP_MS;
+	if (profile_wanted(c->set) && !profile_find(c, servers, &profile))
+		puts("profile, by ServerDetails: not known");
+	if (profile != NULL) {
+		name = profile->transport;
+		print_line("profile, by ServerDetails: ", profile->name);
+	}
+	if (profile == NULL && servers->n == 0)
+		return;
+	text = route_transport(name, servers);
+	printf("transport map: %s\n", text);
+	free(text);
+}
+
 static void print_route(struct mx_case *c, struct store *store)
 {
 	const struct config *cfg = script_set_config(c->set);
@@ -132,7 +154,6 @@ static void print_route(struct mx_case *c, struct store *store)
 	struct route r = {.story = &story};
 	struct mx_servers servers = {0};
 	enum route_answer answer;
-	char *transport;
 
 	c->deadline_ms = clock_ms() + STEP_MS;
 	mx_decision_facts(c, &c->delivery.retries, &c->delivery.size);
@@ -142,12 +163,12 @@ static void print_route(struct mx_case *c, struct store *store)
 	for (size_t i = 0; i < story.n; i++)
 		print_line("transport: ", story.v[i]);
 	if (answer == ROUTE_SERVERS) {
-		transport = route_transport(cfg, &r.servers);
-		printf("transport map: %s\n", transport);
-		free(transport);
+		print_transport(c, &r.servers);
 		mx_servers_copy(&servers, &r.servers);
 	} else if (answer == ROUTE_NONE) {
 		puts("GetOverrides: as if the domain had no servers; mail waits");
+	} else {
+		print_transport(c, &servers);
 	}
 	if (answer != ROUTE_SERVERS &&
 	    mx_lookup(cfg, c->delivery.domain, &servers, STEP_MS) != DNS_FOUND)

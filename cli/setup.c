@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/list.h"
 #include "common/log.h"
+#include "lua-bindings/profile.h"
 #include "lua-bindings/relayout.h"
 
 #include <errno.h>
@@ -48,7 +49,7 @@ static bool wants_mx(const struct setup *s)
 static bool wants_transport(const struct setup *s)
 {
 	return has(s, SCRIPT_MXSERVERRULES, "GetOverrides") ||
-	       has(s, SCRIPT_MXSERVERRULES, "FinalOverrides");
+	       has(s, SCRIPT_MXSERVERRULES, "FinalOverrides") || profile_wanted(s->set);
 }
 
 static bool wants_tls(const struct setup *s)
@@ -92,7 +93,8 @@ static const struct map_line {
 } map_lines[] = {
     {"smtp_dns_reply_filter", "mx", "mxserverrules.lua: CheckServer, and holds", wants_mx},
     {"transport_maps", "transport",
-	"mxserverrules.lua: GetOverrides, FinalOverrides; in front of other tables",
+	"mxserverrules.lua: GetOverrides, FinalOverrides; mxout.lua: profiles; in front of other "
+	"tables",
 	wants_transport},
     {"smtp_tls_policy_maps", "tls", "mxout.lua: ServerDetails", wants_tls},
     {"smtp_discard_ehlo_keyword_address_maps", "ehlo_out", "mxout.lua: ServerDetails", wants_tls},
@@ -227,6 +229,35 @@ static bool print_sender(
 	return true;
 }
 
+/* ---- profiles ---- */
+
+static void print_timeouts(FILE *out, int seconds, const char *const *parameters)
+{
+	for (; seconds > 0 && *parameters != NULL; parameters++)
+		fprintf(out, "  -o %s=%ds\n", *parameters, seconds);
+}
+
+/* Everything else, the maps too, is as in main.cf. */
+static void print_profile(FILE *out, const struct setup *s, const struct profile_config *p)
+{
+	static const char *const connect[] = {"smtp_connect_timeout", NULL};
+	static const char *const command[] = {"smtp_helo_timeout", "smtp_starttls_timeout",
+	    "smtp_mail_timeout", "smtp_rcpt_timeout", "smtp_data_init_timeout", "smtp_quit_timeout",
+	    NULL};
+	static const char *const data[] = {
+	    "smtp_data_xfer_timeout", "smtp_data_done_timeout", NULL};
+
+	fprintf(out, "# profile \"%s\"\n%s unix - - %s - - smtp\n", p->name, p->transport,
+	    s->chroot ? "y" : "n");
+	if (p->helo_name[0] != '\0')
+		fprintf(out, "  -o smtp_helo_name=%s\n", p->helo_name);
+	if (!p->esmtp)
+		fputs("  -o smtp_never_send_ehlo=yes\n", out);
+	print_timeouts(out, p->connect_seconds, connect);
+	print_timeouts(out, p->command_seconds, command);
+	print_timeouts(out, p->data_seconds, data);
+}
+
 /* ---- the whole ---- */
 
 /* unix:/path, inet:port@host or inet6:port@host, as Postfix spells it. NULL: there is none. */
@@ -258,6 +289,8 @@ static bool print_all(FILE *main_cf, FILE *master_cf, const struct setup *s)
 	print_maps(main_cf, s);
 	for (size_t i = 0; fine && i < s->cfg->nsenders; i++)
 		fine = print_sender(main_cf, master_cf, s, &s->cfg->senders[i]);
+	for (size_t i = 0; i < s->cfg->nprofiles; i++)
+		print_profile(master_cf, s, &s->cfg->profiles[i]);
 	return fine;
 }
 

@@ -61,6 +61,15 @@ struct sender_config {	 /* a relay that mail may be sent through; relayout.lua c
 	int max_recipients_per_message; /* 0 = no limit of ours */
 };
 
+struct profile_config { /* a prepared transport; ServerDetails() of mxout.lua chooses */
+	char *name;
+	int id;		 /* its position, from 0 */
+	char *transport; /* service of master.cf; "mailhooks-profile-ID" */
+	char *helo_name; /* "" = the MTA's own */
+	bool esmtp;	 /* false: HELO at once */
+	int connect_seconds, command_seconds, data_seconds; /* timeouts; 0 = the MTA's own */
+};
+
 struct config {
 	char *path;		      /* file it came from, for messages; "" if none */
 	char *scripts;		      /* directory */
@@ -160,6 +169,9 @@ struct config {
 
 	struct sender_config *senders; /* in the order in which they are asked */
 	size_t nsenders;
+
+	struct profile_config *profiles;
+	size_t nprofiles;
 
 	struct {
 		struct strlist zones, whitelist;

@@ -3,6 +3,7 @@
 
 #include "common/clock.h"
 #include "common/dns/dns_name.h"
+#include "common/dns_host.h"
 #include "common/list.h"
 
 #include <ifaddrs.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #define READ_AGAIN_MS 60000
+#define ADDRESSES 32 /* of a host that might be this one */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards all below */
 static struct ip_address *addresses;
@@ -96,4 +98,22 @@ bool own_host_address(const struct config *cfg, const struct ip_address *address
 		ours = same(&addresses[i], address);
 	pthread_mutex_unlock(&lock);
 	return ours;
+}
+
+bool own_host_is(const struct config *cfg, const char *name, int ms)
+{
+	const struct dns_options options = {.servers = cfg->dns.servers,
+	    .breaker_failures = (unsigned)cfg->dns.breaker_failures,
+	    .breaker_ms = (unsigned)cfg->dns.breaker_ms};
+	struct ip_address found[ADDRESSES];
+	size_t n = 0;
+
+	if (own_host_name(cfg, name))
+		return true;
+	if (ms <= 0 || dns_host_find(&options, name, found, ADDRESSES, &n, ms) != DNS_FOUND)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (own_host_address(cfg, &found[i]))
+			return true;
+	return false;
 }

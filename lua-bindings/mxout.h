@@ -30,6 +30,9 @@ struct server_actions {
 	bool tryESMTP, tryTLS, useBATV, returnAddressModifier, allowDSN, forceTLS, verifyCert;
 	char *HELOname, *defaultReturnAddress, *nullReturnAddress;
 	char *checkCertName, *checkCertThumbprint;
+	struct server_timeouts {
+		int64_t connect, command, data;
+	} timeouts; /* seconds, 0 = not changed; the names are ours [R] */
 };
 
 void server_actions_clear(struct server_actions *);

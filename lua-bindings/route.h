@@ -32,5 +32,5 @@ bool route_wanted(const struct script_set *);
 /* c->delivery.domain, in lower case; its facts are filled in. Free *r with route_clear(). */
 enum route_answer route_find(struct mx_case *c, struct route *r);
 void route_clear(struct route *);
-/* "smtp:[a.test]:25, [b.test]", malloc'ed. */
-char *route_transport(const struct config *, const struct mx_servers *);
+/* "smtp:[a.test]:25, [b.test]", malloc'ed; no servers: "smtp:", by DNS. */
+char *route_transport(const char *transport, const struct mx_servers *);

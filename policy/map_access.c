@@ -4,6 +4,7 @@
 #include "common/list.h"
 #include "lua-bindings/mx_servers.h"
 #include "lua-bindings/mxout.h"
+#include "lua-bindings/profile.h"
 #include "lua-bindings/tls_demand.h"
 #include "policy/answers.h"
 
@@ -135,8 +136,7 @@ static struct map_answer say(const struct question *in, const struct tls_demand 
 
 static void notice_rest(const struct map_query *q, const struct server_actions *a)
 {
-	if (!a->tryESMTP || a->useBATV || a->returnAddressModifier || !a->allowDSN ||
-	    (a->HELOname != NULL && a->HELOname[0] != '\0'))
+	if (profile_needed(a) || a->useBATV || a->returnAddressModifier || !a->allowDSN)
 		maps_notice(q, "ServerDetails: of its actions tryTLS, forceTLS and the checks of "
 			       "certificates take effect here");
 }

@@ -3,7 +3,6 @@
 
 #include "common/clock.h"
 #include "common/dns/dns_name.h"
-#include "common/dns_host.h"
 #include "common/list.h"
 #include "lua-bindings/mx_decision.h"
 #include "policy/delivery.h"
@@ -12,8 +11,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-
-#define OWN_ADDRESSES 32 /* of a host that might be this one */
 
 static struct map_answer keep(void)
 {
@@ -150,25 +147,6 @@ static struct map_answer answer_mx(const struct map_query *q, int number, const 
 
 /* ---- addresses ---- */
 
-static bool is_ours(const struct map_query *q, const char *host, int ms)
-{
-	const struct config *cfg = script_set_config(q->set);
-	const struct dns_options options = {.servers = cfg->dns.servers,
-	    .breaker_failures = (unsigned)cfg->dns.breaker_failures,
-	    .breaker_ms = (unsigned)cfg->dns.breaker_ms};
-	struct ip_address found[OWN_ADDRESSES];
-	size_t n = 0;
-
-	if (own_host_name(cfg, host))
-		return true;
-	if (ms <= 0 || dns_host_find(&options, host, found, OWN_ADDRESSES, &n, ms) != DNS_FOUND)
-		return false;
-	for (size_t i = 0; i < n; i++)
-		if (own_host_address(cfg, &found[i]))
-			return true;
-	return false;
-}
-
 /* The hosts of the best preference that is left; none when nothing was dropped. */
 static void best_left(const struct delivery *d, struct strlist *out)
 {
@@ -185,7 +163,8 @@ static void best_left(const struct delivery *d, struct strlist *out)
 static enum delivery_self find_self(const struct map_query *q, const struct strlist *best)
 {
 	for (size_t i = 0; i < best->n; i++)
-		if (is_ours(q, best->v[i], (int)(q->deadline_ms - clock_ms()) / 2))
+		if (own_host_is(script_set_config(q->set), best->v[i],
+			(int)(q->deadline_ms - clock_ms()) / 2))
 			return SELF_BEST;
 	return SELF_NOT;
 }

@@ -6,6 +6,7 @@
 #include "lua-bindings/mx_decision.h"
 #include "lua-bindings/mx_lookup.h"
 #include "lua-bindings/mxout.h"
+#include "lua-bindings/profile.h"
 #include "lua-bindings/tls_demand.h"
 #include "policy/answers.h"
 #include "policy/delivery.h"
@@ -92,14 +93,12 @@ static struct mxout_connection connection_of(
 	    .name = maps_connection_name(number)};
 }
 
-/* HELO name and the like belong to a prepared transport. */
 static void notice_rest(const struct map_query *q, const struct server_actions *a)
 {
-	if (!a->tryESMTP || a->useBATV || a->returnAddressModifier ||
-	    (a->HELOname != NULL && a->HELOname[0] != '\0'))
-		maps_notice(q, "ServerDetails: of its actions tryTLS, allowDSN, forceTLS and the "
-			       "checks of certificates take effect here; the others need a "
-			       "transport of their own");
+	if (profile_needed(a) && profile_matching(script_set_config(q->set), a) == NULL)
+		maps_notice(q, "ServerDetails: tryESMTP, HELOname and timeouts take effect where a "
+			       "section profile has just these values, and the map transport is "
+			       "attached");
 }
 
 /* False: not known, or not to be said. */

@@ -4,6 +4,7 @@
 #include "common/list.h"
 #include "common/own_host.h"
 #include "lua-bindings/mx_servers.h"
+#include "lua-bindings/profile.h"
 #include "lua-bindings/route.h"
 #include "policy/answers.h"
 
@@ -22,7 +23,8 @@ static char *domain_of(const struct map_query *q)
 	const char *at = strrchr(q->key, '@');
 	char *domain;
 
-	if (!route_wanted(q->set) || strlen(q->key) != q->key_n || at == NULL || at[1] == '[')
+	if (!(route_wanted(q->set) || profile_wanted(q->set)) || strlen(q->key) != q->key_n ||
+	    at == NULL || at[1] == '[')
 		return NULL;
 	domain = mx_server_host(at + 1);
 	if (domain != NULL && own_host_domain(script_set_config(q->set), domain)) {
@@ -48,6 +50,8 @@ static struct map_answer last(const struct map_query *by_domain)
 
 	if (answers_recall(by_domain, true, &a))
 		return a;
+	if (!route_wanted(by_domain->set))
+		return not_found();
 	return (struct map_answer){SOCKETMAP_TEMP, xstrdup("no route in time")};
 }
 
@@ -66,6 +70,25 @@ struct map_answer map_transport_late(const struct map_query *q, int number)
 	return a;
 }
 
+/* What a route comes to. False: the profile is not known. */
+static bool say(struct mx_case *c, enum route_answer answer, struct route *r, struct map_answer *a)
+{
+	const struct profile_config *profile = NULL;
+
+	*a = not_found();
+	if (answer != ROUTE_SERVERS) /* by DNS */
+		mx_servers_clear(&r->servers);
+	if (answer != ROUTE_NONE && profile_wanted(c->set) &&
+	    !profile_find(c, &r->servers, &profile))
+		return false;
+	if (answer == ROUTE_SERVERS || profile != NULL)
+		*a = (struct map_answer){SOCKETMAP_OK,
+		    route_transport(profile != NULL ? profile->transport
+						    : script_set_config(c->set)->outbound.transport,
+			&r->servers)};
+	return true;
+}
+
 static struct map_answer decide(const struct map_query *by_domain, int number)
 {
 	const struct config *cfg = script_set_config(by_domain->set);
@@ -75,17 +98,14 @@ static struct map_answer decide(const struct map_query *by_domain, int number)
 	    .delivery = {.domain = by_domain->key,
 		.connection = number,
 		.connection_name = maps_connection_name(number)}};
-	struct map_answer a = not_found();
+	struct map_answer a;
 	struct route r = {0};
 	enum route_answer answer = route_find(&c, &r);
 
-	if (answer == ROUTE_UNKNOWN) {
-		route_clear(&r);
-		return last(by_domain);
-	}
-	if (answer == ROUTE_SERVERS)
-		a = (struct map_answer){SOCKETMAP_OK, route_transport(cfg, &r.servers)};
-	answers_note(by_domain, &a, r.may_cache ? cfg->outbound.route_seconds * 1000 : 0);
+	if (answer == ROUTE_UNKNOWN || !say(&c, answer, &r, &a))
+		a = last(by_domain);
+	else
+		answers_note(by_domain, &a, r.may_cache ? cfg->outbound.route_seconds * 1000 : 0);
 	route_clear(&r);
 	return a;
 }

@@ -313,12 +313,12 @@ static void store_titled(struct config *c, cfg_t *cfg, const struct titled_secti
 }
 
 /* What depends on the position in the file. */
-static void name_sender(struct sender_config *s, int position)
+static void name_transport(const char *section, int *id, char **transport, size_t position)
 {
-	s->id = position;
-	if (s->transport[0] == '\0') {
-		free(s->transport);
-		s->transport = xasprintf("mailhooks-sender-%d", s->id);
+	*id = (int)position;
+	if ((*transport)[0] == '\0') {
+		free(*transport);
+		*transport = xasprintf("mailhooks-%s-%d", section, *id);
 	}
 }
 
@@ -334,7 +334,9 @@ static void store(struct config *c, cfg_t *cfg)
 		if (c->services[i].id == 0)
 			c->services[i].id = (int)i + 1;
 	for (size_t i = 0; i < c->nsenders; i++)
-		name_sender(&c->senders[i], (int)i);
+		name_transport(CONFIG_SENDER, &c->senders[i].id, &c->senders[i].transport, i);
+	for (size_t i = 0; i < c->nprofiles; i++)
+		name_transport(CONFIG_PROFILE, &c->profiles[i].id, &c->profiles[i].transport, i);
 }
 
 static void free_titled(struct config *c, const struct titled_section *t)

@@ -127,9 +127,27 @@ static bool check_senders(const struct config *c)
 	return true;
 }
 
+static bool check_profiles(const struct config *c)
+{
+	for (size_t i = 0; i < c->nprofiles; i++) {
+		const struct profile_config *p = &c->profiles[i];
+		const char *wanted = config_check_title(p->name);
+
+		for (size_t k = 0; k < c->nsenders && wanted == NULL; k++)
+			if (strcmp(p->transport, c->senders[k].transport) == 0)
+				wanted = "a sender has the same transport: change one";
+		for (size_t k = 0; k < i && wanted == NULL; k++)
+			if (strcmp(p->transport, c->profiles[k].transport) == 0)
+				wanted = "another one has the same transport: change one";
+		if (wanted != NULL)
+			return config_failed(NULL, "profile \"%s\": %s", p->name, wanted);
+	}
+	return true;
+}
+
 bool config_fits(struct config *c)
 {
 	return fit_time(c, "lua", "hook_ms", &c->lua.hook_ms) &&
 	       fit_time(c, "rbl", "timeout_ms", &c->rbl.timeout_ms) && check_needed(c) &&
-	       check_services(c) && check_scripts(c) && check_senders(c);
+	       check_services(c) && check_scripts(c) && check_senders(c) && check_profiles(c);
 }

@@ -59,6 +59,7 @@ bool config_fits(struct config *);
 #define CONFIG_SERVICE "service"
 #define CONFIG_SCRIPT "script"
 #define CONFIG_SENDER "sender"
+#define CONFIG_PROFILE "profile"
 #define CONFIG_FIRST_SERVICE "smtp" /* what the one service is called when the file names none */
 
 extern const struct setting config_settings[];

@@ -325,11 +325,13 @@ const char *config_check_title(const char *s)
 #define OF(field) .offset = offsetof(struct service_config, field)
 #define OF_SCRIPT(field) .offset = offsetof(struct script_config, field)
 #define OF_SENDER(field) .offset = offsetof(struct sender_config, field)
+#define OF_PROFILE(field) .offset = offsetof(struct profile_config, field)
 #define RANGE(from, to) .least = (from), .most = (to)
 
 #define MTA_WAITS "an MTA gives up on a filter after 30 seconds"
 
 static const char zero_or_more[] = "0 means no limit of ours";
+static const char postfix_own[] = "0 means Postfix's own";
 
 const struct setting config_settings[] = {
     {"", "scripts", SETTING_PATH, AT(scripts), .preset = "/etc/mailhooks/scripts"},
@@ -506,6 +508,18 @@ const struct setting config_settings[] = {
 	OF_SENDER(max_recipients_per_message), .preset = "0", RANGE(0, 100000),
 	.reason = zero_or_more},
 
+    {CONFIG_PROFILE, "transport", SETTING_TEXT, OF_PROFILE(transport), .preset = "",
+	.check = check_optional_transport},
+    {CONFIG_PROFILE, "helo_name", SETTING_TEXT, OF_PROFILE(helo_name), .preset = "",
+	.check = check_optional_host},
+    {CONFIG_PROFILE, "esmtp", SETTING_BOOL, OF_PROFILE(esmtp), .preset = "true"},
+    {CONFIG_PROFILE, "connect_seconds", SETTING_INT, OF_PROFILE(connect_seconds), .preset = "0",
+	RANGE(0, 3600), .reason = postfix_own},
+    {CONFIG_PROFILE, "command_seconds", SETTING_INT, OF_PROFILE(command_seconds), .preset = "0",
+	RANGE(0, 3600), .reason = postfix_own},
+    {CONFIG_PROFILE, "data_seconds", SETTING_INT, OF_PROFILE(data_seconds), .preset = "0",
+	RANGE(0, 3600), .reason = postfix_own},
+
     {"rbl", "zones", SETTING_LIST, AT(rbl.zones), .preset = "{}", .check = check_zone},
     {"rbl", "whitelist", SETTING_LIST, AT(rbl.whitelist), .preset = "{}", .check = check_filled},
     {"rbl", "check_all", SETTING_BOOL, AT(rbl.check_all), .preset = "false"},
@@ -577,8 +591,8 @@ const struct setting config_settings[] = {
 const size_t config_nsettings = sizeof config_settings / sizeof *config_settings;
 
 const char *const config_sections[] = {"log", "lua", "milter", "policy", "socketmap", "maillog",
-    "outbound", "agent", CONFIG_SERVICE, CONFIG_SCRIPT, CONFIG_SENDER, "rbl", "dns", "users",
-    "http", "errors", "batv", "srs", "signature", "password", NULL};
+    "outbound", "agent", CONFIG_SERVICE, CONFIG_SCRIPT, CONFIG_SENDER, CONFIG_PROFILE, "rbl", "dns",
+    "users", "http", "errors", "batv", "srs", "signature", "password", NULL};
 
 #define TITLED(section, title, elements, n)                                                    \
 	{                                                                                      \
@@ -590,6 +604,7 @@ const struct titled_section config_titled[] = {
     TITLED(CONFIG_SERVICE, CONFIG_FIRST_SERVICE, services, nservices),
     TITLED(CONFIG_SCRIPT, "smtpsvr", script_sections, nscripts),
     TITLED(CONFIG_SENDER, "main", senders, nsenders),
+    TITLED(CONFIG_PROFILE, "other-name", profiles, nprofiles),
     {NULL},
 };
 

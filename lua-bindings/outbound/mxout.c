@@ -42,6 +42,13 @@ static const struct field action_fields[] = {
 
 #define NFIELDS (sizeof action_fields / sizeof *action_fields)
 
+#define TIMEOUT(name)                                                                 \
+	{                                                                             \
+#name, FIELD_INTEGER, offsetof(struct server_timeouts, name), 0, true \
+	}
+
+static const struct field timeout_fields[] = {TIMEOUT(connect), TIMEOUT(command), TIMEOUT(data)};
+
 static const char actions_key; /* its address: where the passed table is kept during the call */
 
 void server_actions_clear(struct server_actions *a)
@@ -135,6 +142,20 @@ static bool l_read_flag(lua_State *L, int table, const char *name, bool *out)
 	return given != GIVEN_WRONG;
 }
 
+static bool l_read_timeouts(lua_State *L, int table, struct server_timeouts *out)
+{
+	bool fine;
+
+	lua_pushliteral(L, "timeouts");
+	lua_rawget(L, table);
+	fine = lua_isnil(L, -1) ||
+	       (lua_istable(L, -1) &&
+		   l_fields_read(L, lua_gettop(L), timeout_fields,
+		       sizeof timeout_fields / sizeof *timeout_fields, out) == NULL);
+	lua_pop(L, 1);
+	return fine;
+}
+
 /* A hook that forgets to return the table has changed it all the same. */
 static void l_details_results(lua_State *L, int first, int n, struct instance *in, void *arg)
 {
@@ -152,7 +173,8 @@ static void l_details_results(lua_State *L, int first, int n, struct instance *i
 		in->wanted = "the table Actions";
 	else if (l_fields_read(L, first, action_fields, NFIELDS, c->actions) != NULL ||
 		 !l_read_flag(L, first, "forceTLS", &c->actions->forceTLS) ||
-		 !l_read_flag(L, first, "verifyCert", &c->actions->verifyCert))
+		 !l_read_flag(L, first, "verifyCert", &c->actions->verifyCert) ||
+		 !l_read_timeouts(L, first, &c->actions->timeouts))
 		in->wanted =
 		    "the table Actions with true, false, numbers and texts where they belong";
 }

@@ -37,9 +37,9 @@ void route_clear(struct route *r)
 	mx_servers_clear(&r->servers);
 }
 
-char *route_transport(const struct config *cfg, const struct mx_servers *servers)
+char *route_transport(const char *transport, const struct mx_servers *servers)
 {
-	char *out = xasprintf("%s:", cfg->outbound.transport);
+	char *out = xasprintf("%s:", transport);
 
 	for (size_t i = 0; i < servers->n; i++) {
 		const struct mx_server *s = &servers->v[i];
@@ -65,7 +65,7 @@ static void tell_where(struct mx_case *c, struct route *r, const char *hook, con
 
 static void tell_servers(struct mx_case *c, struct route *r, const char *hook)
 {
-	char *list = route_transport(script_set_config(c->set), &r->servers);
+	char *list = route_transport(script_set_config(c->set)->outbound.transport, &r->servers);
 
 	tell_where(c, r, hook, list);
 	free(list);
@@ -73,9 +73,10 @@ static void tell_servers(struct mx_case *c, struct route *r, const char *hook)
 
 /* ---- the servers to begin with ---- */
 
-static bool is_ours(const struct config *cfg, const struct mx_servers *servers)
+static bool is_ours(const struct mx_case *c, const struct mx_servers *servers)
 {
-	return servers->n > 0 && own_host_name(cfg, servers->v[0].host);
+	return own_host_is(
+	    script_set_config(c->set), servers->v[0].host, (int)(c->deadline_ms - clock_ms()) / 2);
 }
 
 /* A backup host sends to better servers only, or mail would go in a circle. */
@@ -116,7 +117,7 @@ static enum route_answer from_dns(struct mx_case *c, struct route *r)
 	}
 	if (r->alone)
 		cut_at_ours(cfg, &r->servers);
-	if (r->servers.n > 0 && !is_ours(cfg, &r->servers))
+	if (r->servers.n > 0 && !is_ours(c, &r->servers))
 		return ROUTE_SERVERS;
 	tell(r, "DNS: this host is the best server");
 	return ROUTE_MTA;

@@ -103,7 +103,7 @@ def test_servers_of_the_script_are_checked(server, hosts, policy):
     server.wait_delivery(recipient="joe@other.test")
 
 
-def test_final_overrides(server, hosts, policy):
+def test_final_overrides(server, hosts, policy, dns):
     """The last word: another order, and one server less."""
     start(policy, f"""
         function FinalOverrides(domain, servers, numRetries, messageSize)
@@ -118,6 +118,12 @@ def test_final_overrides(server, hosts, policy):
     assert f"3\ta.{DOMAIN}\t10" in policy.out()
     send(server, "bob@two.test")
     server.wait_delivery(recipient="bob@two.test")
+    # a domain of this host that nobody has declared stays here
+    dns.add("mx-host=ours.test,mx.ours.test,10", "host-record=mx.ours.test,127.0.0.1")
+    policy.script("mxserverrules.lua", "function FinalOverrides() return { 'away.test' } end")
+    policy.reload()
+    assert policy.look_up("transport", "ann@ours.test") == "NOTFOUND "
+    assert policy.look_up("transport", "bob@two.test") == "OK smtp:[away.test]"
 
 
 def test_no_answer_in_time(server, hosts, policy):
