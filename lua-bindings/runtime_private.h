@@ -1,5 +1,5 @@
-/* runtime_private.h - private to lua-bindings/: what runtime.c and runtime_life.c share, the runtime
- * itself and its gate. */
+/* runtime_private.h - private to lua-bindings/: what runtime.c and runtime_life.c share, the
+ * runtime itself and its gate. */
 #pragma once
 
 #include "lua-bindings/guard.h"
