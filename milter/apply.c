@@ -63,21 +63,28 @@ static bool ascii_only(const struct session *s, const struct reply *r)
 /* smfi_setmlreply() takes its lines as arguments only, up to 32 of them. */
 #define LINES_8(l, i) l[i], l[i + 1], l[i + 2], l[i + 3], l[i + 4], l[i + 5], l[i + 6], l[i + 7]
 
-static int set_reply(SMFICTX *ctx, const struct session *s, const struct reply *r)
+/* At connect a 421 closes on Sendmail when it has one line only, and neither MTA shows its text
+ * (observed). */
+static int lines_to_send(enum stage stage, const struct reply *r)
+{
+	return stage == STAGE_CONNECT && r->code == 421 ? 1 : r->nlines;
+}
+
+static int set_reply(SMFICTX *ctx, const struct session *s, enum stage stage, const struct reply *r)
 {
 	char code[4], *l[LIMIT_REPLY_LINES] = {NULL};
 	bool ascii = ascii_only(s, r);
-	int rc;
+	int rc, n = lines_to_send(stage, r);
 
 	snprintf(code, sizeof code, "%03d", r->code);
-	for (int i = 0; i < r->nlines; i++)
+	for (int i = 0; i < n; i++)
 		l[i] = outgoing_text(r->lines[i], ascii);
-	if (r->nlines == 1)
+	if (n == 1)
 		rc = smfi_setreply(ctx, code, (char *)r->xcode, l[0]);
 	else
 		rc = smfi_setmlreply(ctx, code, (char *)r->xcode, LINES_8(l, 0), LINES_8(l, 8),
 		    LINES_8(l, 16), LINES_8(l, 24), (char *)NULL);
-	for (int i = 0; i < r->nlines; i++)
+	for (int i = 0; i < n; i++)
 		free(l[i]);
 	return rc;
 }
@@ -102,7 +109,7 @@ static sfsistat refuse(SMFICTX *ctx, struct session *s, enum stage stage, const 
 		    r->code);
 		return SMFIS_NOREPLY;
 	}
-	if (set_reply(ctx, s, r) != MI_SUCCESS)
+	if (set_reply(ctx, s, stage, r) != MI_SUCCESS)
 		log_bug(&s->id, "smfi_setreply refused %d %s \"%.60s\"", r->code, r->xcode,
 		    r->lines[0]);
 	return r->code < 500 ? SMFIS_TEMPFAIL : SMFIS_REJECT;

@@ -108,6 +108,14 @@ unsigned globals_mentioned(const struct script_set *set)
 	return mask;
 }
 
+unsigned globals_bit(const char *name)
+{
+	for (size_t i = 0; i < NGLOBALS; i++)
+		if (strcmp(globals[i].name, name) == 0)
+			return 1u << i;
+	return 0;
+}
+
 /* RBLResultInfo: zone -> answer packed little-endian, 127.0.0.1 = 16777343 (VPOP3 manual). */
 static void l_push_rbl_result(lua_State *L, const struct rbl_result *r)
 {

@@ -198,7 +198,11 @@ void smtpsvr_rcpt(struct smtpsvr *s, char **argv, bool remote, struct verdict *v
 	if (s->message == NULL) /* MAIL was refused, or never seen */
 		return;
 	envelope_address_parse(&a, argv);
-	decide_recipient(s, &a, remote, v);
+	if (s->recipients.n < LIMIT_RECIPIENTS)
+		decide_recipient(s, &a, remote, v);
+	else /* nobody would send the rest of a local message later */
+		verdict_refuse_text(v, s->local_submission ? 554 : 452,
+		    s->local_submission ? "5.5.3" : "4.5.3", "Too many recipients");
 	log_refusal(s, "recipient", a.address, v);
 	if (v->action == VERDICT_REPLY) {
 		s->recipients_blocked = true;
@@ -206,13 +210,11 @@ void smtpsvr_rcpt(struct smtpsvr *s, char **argv, bool remote, struct verdict *v
 		 * as a whole it is bounced to its sender, with the text. */
 		if (s->local_submission)
 			postpone(s, v);
-	} else if (s->recipients.n < LIMIT_RECIPIENTS) {
+	} else {
 		message_add_recipient(s->message, argv);
 		strlist_add(&s->recipients, a.address);
 		if (remote)
 			strlist_add(&s->remote, a.address);
-	} else {
-		verdict_refuse_text(v, 452, "4.5.3", "Too many recipients");
 	}
 	envelope_address_free(&a);
 }

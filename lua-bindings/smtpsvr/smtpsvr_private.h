@@ -89,6 +89,7 @@ enum {
 void globals_init(struct smtpsvr *, const struct smtpsvr_client *);
 void globals_free(struct smtpsvr_globals *);
 unsigned globals_mentioned(const struct script_set *);	   /* see struct smtpsvr_needs */
+unsigned globals_bit(const char *name);			   /* of a variable in that mask */
 void l_globals_push(struct lua_State *, struct smtpsvr *); /* groups in s->stale */
 void l_globals_read(struct lua_State *, struct smtpsvr *, bool lists);
 

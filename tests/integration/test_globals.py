@@ -568,3 +568,15 @@ def test_deleted_and_strange_globals_hurt_nobody(mta, milter):
     ''')
     assert mta.send(SENDER, BOB, MESSAGE).code == 250
     printed(milter, "alive")
+
+
+@pytest.mark.parametrize("name,value,code", [
+    ("ValidClientAddress", "false", 550), ("AuthenticationRequired", "true", 530),
+    ("LocalClientAddress", "false", 550), ("MaxLineLength", "10", 554)])
+def test_names_made_up_at_run_time(mta, milter, name, value, code):
+    """An assignment through _G counts although the name stands in no script."""
+    milter.start(f'local settings = {{["{name[:5]}" .. "{name[5:]}"] = {value}}}\n'
+                 'for name, value in pairs(settings) do _G[name] = value end')
+    assert mta.send(SENDER, BOB, lines(11)).code == code
+    mta.settle()
+    assert mta.deliveries() == []

@@ -65,10 +65,13 @@ def mta_user(mta):
 
 @pytest.mark.parametrize("hook", ["Start", "RBLResults"])
 def test_421_greets_and_closes(mta, milter, hook):
-    milter.start(f'function {hook}() return "421 4.3.2 go away" end')
-    c = mta.client(source=STRANGER, hello=False)
-    assert c.banner.code == 421
-    assert c.server_closed()
+    """Also one of several lines, which Sendmail would take for a refusal at MAIL."""
+    for text in ("421 4.3.2 go away", r"421 4.3.2 go\naway", "421"):
+        milter.script("smtpsvr.lua", f'function {hook}() return "{text}" end')
+        milter.reload() if milter.process else milter.start()
+        c = mta.client(source=STRANGER, hello=False)
+        assert c.banner.code == 421, text
+        assert c.server_closed(), text
 
 
 @pytest.mark.parametrize("hook", ["Start", "RBLResults"])

@@ -2,6 +2,7 @@
  * the same on Postfix and Sendmail; here are the corners that no MTA lets through. */
 #include "tests/unit/script_rig.h"
 
+#include "common/limits.h"
 #include "common/list.h"
 #include "common/verdict.h"
 #include "lua-bindings/script_set.h"
@@ -20,11 +21,13 @@
 static struct script_rig rig;
 static struct smtpsvr *smtp;
 static struct log_id id = {.session = "test"};
+static bool local_submission;
 
 /* Open a session from 192.0.2.7 with this script; returns the verdict of the connection. */
 static char *open_with(const char *script, const char *const *settings)
 {
-	struct smtpsvr_client client = {.listen = "", .hostname = "client.test"};
+	struct smtpsvr_client client = {
+	    .listen = "", .hostname = "client.test", .local_submission = local_submission};
 	struct script_set *set;
 	char error[500] = "", *text;
 	struct verdict v;
@@ -285,6 +288,25 @@ static void test_long_addresses_are_refused(void **state)
 	free(local);
 }
 
+/* One recipient refused, or all of them for now, would keep a local message in maildrop for ever.
+ */
+static void test_too_many_recipients(void **state)
+{
+	(void)state;
+	for (int local = 0; local <= 1; local++) {
+		local_submission = local;
+		free(open_with("function CheckRecipients() end", NULL));
+		mail("<a@b.test>", "continue");
+		for (int i = 0; i < LIMIT_RECIPIENTS; i++)
+			rcpt("<c@d.test>", "continue");
+		rcpt("<e@d.test>", local ? "continue" : "reply 452 4.5.3 Too many recipients");
+		data("continue");
+		end(local ? "reply 554 5.5.3 Too many recipients" : "continue");
+		close_session();
+	}
+	local_submission = false;
+}
+
 static void test_globals_take_effect(void **state)
 {
 	static const struct {
@@ -342,6 +364,7 @@ int main(void)
 	    cmocka_unit_test(test_actions),
 	    cmocka_unit_test(test_parameters),
 	    cmocka_unit_test(test_long_addresses_are_refused),
+	    cmocka_unit_test(test_too_many_recipients),
 	    cmocka_unit_test(test_globals_take_effect),
 	    cmocka_unit_test(test_refused_session_and_its_end),
 	};
