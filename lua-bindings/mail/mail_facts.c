@@ -2,8 +2,9 @@
  *
  * mxserverrules.lua asks for the size and the number of tries, mxout.lua for recipients and times,
  * at a time when only the queue id or the next hop is known. So the milter notes them when the
- * message comes in, and the log follower keeps them up to date. A store that does not answer costs
- * a short wait and the hooks their exact figures, never the mail. */
+ * message comes in, and the log follower keeps them up to date. Without a follower nobody says that
+ * a message has gone, so its next hops are not noted: they would be asked about for weeks. A store
+ * that does not answer costs a short wait and the hooks their exact figures, never the mail. */
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/store/store_shared.h"
@@ -26,12 +27,12 @@ static bool needs(const struct script_set *set, struct smtpsvr_needs *n)
 }
 
 /* The next hop is the domain of the recipient, unless a map of the MTA says otherwise. */
-static void note_next_hop(struct store_facts *f, const char *recipient)
+static void note_next_hop(const struct mail *m, struct store_facts *f, const char *recipient)
 {
 	const char *at = strrchr(recipient, '@');
 
-	if (at != NULL && at[1] != '\0' && !strlist_has_nocase(&f->next_hops, at + 1) &&
-	    f->next_hops.n < LIMIT_STORE_RECIPIENTS)
+	if (m->config->maillog.source[0] != '\0' && at != NULL && at[1] != '\0' &&
+	    !strlist_has_nocase(&f->next_hops, at + 1) && f->next_hops.n < LIMIT_STORE_RECIPIENTS)
 		strlist_add(&f->next_hops, at + 1);
 }
 
@@ -63,7 +64,7 @@ static void apply(struct mail *m)
 		    strlist_has_nocase(m->recipients, recipients.v[i]))
 			continue; /* of those we added ourselves nobody knows yet */
 		strlist_add(&f.recipients, recipients.v[i]);
-		note_next_hop(&f, recipients.v[i]);
+		note_next_hop(m, &f, recipients.v[i]);
 	}
 	if (f.recipients.n > 0 && m->id->queue[0] != '\0') {
 		xreplace(&f.sender, mail_sender(m));

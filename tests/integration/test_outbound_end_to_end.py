@@ -148,8 +148,9 @@ def test_tries_and_size(hosts, make_postfix, policy, milter):
     mail; the highest and largest of several messages."""
     server = make_postfix(parameters=outbound.parameters(policy, "mx"))
     script = "function CheckServer(d, mx, tries, size) print('asked', d, mx, tries, size) end"
-    settings = (f"store=sqlite:{policy.directory}/store.db", "user=", "group=")
-    policy.start(None, *settings, f"maillog.source=file:{server.maillog}", mxserverrules=script)
+    settings = (f"store=sqlite:{policy.directory}/store.db", "user=", "group=",
+                f"maillog.source=file:{server.maillog}")
+    policy.start(None, *settings, mxserverrules=script)
     milter.start(None, *settings, mxserverrules=script)
     for address in (A, B, C):
         hosts.answer("MAIL", "451 4.7.1 later", host=address)
@@ -190,3 +191,15 @@ def test_tries_and_size(hosts, make_postfix, policy, milter):
     server.wait_deliveries(2)
     machine.wait_until(lambda: "numRetries 0, messageSize 0" in outbound.cli(
         policy, "route", DOMAIN, options=settings), 10, "no message left")
+
+
+def test_without_the_log_there_are_no_tries_and_sizes(sink, make_postfix, policy, milter):
+    """Nobody says that a message has gone: what it was like must not be told of later ones."""
+    server = make_postfix()
+    script = "function CheckServer() end"
+    milter.start(None, outbound.store(policy), mxserverrules=script)
+    policy.script("mxserverrules.lua", script)
+    assert server.send("ann@sender.test", "bob@one.test", MESSAGE + ("y" * 70 + "\n") * 20).ok
+    server.wait_delivery(recipient="bob@one.test")
+    assert (policy.directory / "store.db").exists()
+    assert "numRetries 0, messageSize 0" in outbound.cli(policy, "route", "one.test")
