@@ -321,6 +321,17 @@ static bool hand_over(const char *directory, const char *main_cf, const char *ma
 	return true;
 }
 
+/* Debian's master.cf has chroots. */
+static void notice_chroot(const struct setup *s)
+{
+	if (!s->chroot && strstr(s->socket, ":unix:") != NULL)
+		fprintf(stderr,
+		    "mailhooks: %s is out of reach for services of Postfix in a chroot, as Debian "
+		    "has them: let socketmap.listen name a socket below " QUEUE_DIRECTORY
+		    ", also where systemd opens it\n",
+		    s->socket);
+}
+
 static int run(struct setup *s, const char *directory)
 {
 	char *texts[2] = {NULL, NULL};
@@ -336,6 +347,7 @@ static int run(struct setup *s, const char *directory)
 		if (out[i] != NULL)
 			fine &= fclose(out[i]) == 0;
 	fine = fine && hand_over(directory, texts[0], texts[1]);
+	notice_chroot(s);
 	free(texts[0]);
 	free(texts[1]);
 	return fine ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -51,7 +51,7 @@ def written(sockets):
 
 @pytest.fixture(scope="module")
 def postfix_of_module(world, name_server, written):
-    server = postfix.Postfix(world, 2750, parameters=written[0], master=written[1])
+    server = postfix.Postfix(world, 2780, parameters=written[0], master=written[1])
     yield server
     server.stop()
 

@@ -309,8 +309,10 @@ def test_setup_names_the_maps_in_use(sink, sockets):
     for listen, written in (("inet:9999@127.0.0.1", "inet:127.0.0.1:9999"),
                             ("unix:/var/spool/postfix/x/map", "unix:x/map")):
         printed = machine.run(outbound.CLI, "-c", policy.config, "-o", f"scripts={policy.scripts}",
-                              "-o", f"socketmap.listen={listen}", "setup").stdout.decode()
-        assert f"smtp_dns_reply_filter = socketmap:{written}:mx\n" in printed
+                              "-o", f"socketmap.listen={listen}", "setup")
+        assert f"smtp_dns_reply_filter = socketmap:{written}:mx\n" in printed.stdout.decode()
+        assert printed.stderr == b""
+    assert "out of reach" in outbound.cli(policy, "setup", check=False).stderr
     assert outbound.cli(policy, "setup", "x", check=False).returncode == 2
     policy.script("relayout.lua", "function Start() error('broken') end")
     policy.config.write_text(relays.configuration())
