@@ -132,8 +132,7 @@ static void whole_numbers_with_a_point(void **state)
 	expect(r, "SELECT substr('abcdef', 2.0, 3.00) AS n", "n\nbcd");
 	expect(r, "SELECT 'a' AS n LIMIT 5.0 OFFSET 0.0", "n\na");
 	expect(r, "SELECT 'a' AS n LIMIT 0.0", "n");
-	expect(
-	    r, "SELECT 10 / 4.0 AS n", "n\n2.5"); /* a number with a point stays one elsewhere */
+	expect(r, "SELECT 10 / 4.0 AS n", "n\n2.5"); /* a number with a point stays one elsewhere */
 	expect(r,
 	    "SELECT count(*) AS n FROM sendattempts WHERE starttime > now() - interval "
 	    "'15.0 minutes' AND left(result, 1.0) = '4'",
