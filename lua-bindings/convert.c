@@ -54,6 +54,22 @@ enum given l_to_integer(lua_State *L, int index, int64_t *out)
 	return GIVEN;
 }
 
+enum given l_to_whole(lua_State *L, int index, int64_t *out)
+{
+	enum given given = l_to_integer(L, index, out);
+	lua_Integer whole;
+	lua_Number x;
+	int is_number;
+
+	if (given != GIVEN_WRONG)
+		return given;
+	x = lua_tonumberx(L, index, &is_number);
+	if (!is_number || !lua_numbertointeger(trunc(x), &whole))
+		return GIVEN_WRONG;
+	*out = whole;
+	return GIVEN;
+}
+
 enum given l_to_string(lua_State *L, int index, const char **out, size_t *n)
 {
 	lua_Integer whole;

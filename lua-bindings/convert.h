@@ -16,6 +16,8 @@ enum given { NOT_GIVEN, GIVEN, GIVEN_WRONG }; /* wrong: a type that cannot be co
 
 enum given l_to_bool(lua_State *L, int index, bool *out);
 enum given l_to_integer(lua_State *L, int index, int64_t *out);
+/* The same for what hooks give back: a fraction is cut off, as a host of Lua 5.0 to 5.2 did. */
+enum given l_to_whole(lua_State *L, int index, int64_t *out);
 /* Strings stay owned by Lua; numbers are converted in place ("5.0" becomes "5"). */
 enum given l_to_string(lua_State *L, int index, const char **out, size_t *n);
 /* A sequence of strings, or one string (then split at line breaks). Entries of another type, with

@@ -77,7 +77,7 @@ static bool l_read_value(lua_State *L, const struct field *f, void *p)
 			*(bool *)p = boolean;
 		return given != GIVEN_WRONG;
 	case FIELD_INTEGER:
-		given = l_to_integer(L, -1, &integer);
+		given = l_to_whole(L, -1, &integer);
 		if (given == GIVEN)
 			*(int64_t *)p = integer;
 		return given != GIVEN_WRONG;

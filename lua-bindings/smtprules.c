@@ -137,7 +137,7 @@ static void l_rule_results(lua_State *L, int first, int n, struct instance *in, 
 	if (n == 0)
 		return;
 	l_take_action(L, first, r);
-	if (l_to_integer(L, first + 1, &out->rule) == GIVEN_WRONG)
+	if (l_to_whole(L, first + 1, &out->rule) == GIVEN_WRONG)
 		out->rule = 0;
 	l_take_text(L, first + 2, &out->rule_name);
 	l_take_text(L, first + 3, &out->extra);

@@ -90,7 +90,7 @@ static bool l_is_number(lua_State *L, int index)
 {
 	int64_t number;
 
-	return l_to_integer(L, index, &number) != GIVEN_WRONG;
+	return l_to_whole(L, index, &number) != GIVEN_WRONG;
 }
 
 static bool l_is_boolean(lua_State *L, int index)

@@ -66,7 +66,7 @@ static bool l_add_table(lua_State *L, int index, int64_t position, struct mx_ser
 	l_get_any(L, index, host);
 	l_get_any(L, index, priority);
 	l_get_any(L, index, port);
-	fine = l_to_integer(L, -2, &p) != GIVEN_WRONG && l_to_integer(L, -1, &o) != GIVEN_WRONG &&
+	fine = l_to_whole(L, -2, &p) != GIVEN_WRONG && l_to_whole(L, -1, &o) != GIVEN_WRONG &&
 	       l_add(L, lua_gettop(L) - 2, p, o, out);
 	lua_pop(L, 3);
 	return fine;
@@ -78,7 +78,7 @@ static bool l_read_pair(lua_State *L, int key, int value, struct mx_servers *out
 	int64_t number = 0;
 
 	if (lua_type(L, key) == LUA_TSTRING)
-		return l_to_integer(L, value, &number) == GIVEN && l_add(L, key, number, 0, out);
+		return l_to_whole(L, value, &number) == GIVEN && l_add(L, key, number, 0, out);
 	if (!lua_isinteger(L, key))
 		return false;
 	number = lua_tointeger(L, key);

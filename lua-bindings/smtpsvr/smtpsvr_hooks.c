@@ -239,7 +239,7 @@ static void l_size_results(lua_State *L, int first, int n, struct call *c)
 
 	if (n == 0 || lua_isnil(L, first))
 		return;
-	if (l_to_integer(L, first, &size) == GIVEN && size >= 0)
+	if (l_to_whole(L, first, &size) == GIVEN && size >= 0)
 		c->number = size;
 	else
 		c->wanted = "a number of bytes";

@@ -3,8 +3,9 @@
  *
  *   script_cost [ROUNDS]
  *
- * Everything is measured in one run, in turns, and the best of the rounds counts: other programs
- * can only make a round slower. Figures are for this machine; the ratios travel. */
+ * Everything is measured in one run, in turns, as processor time, and the best of the rounds
+ * counts: other programs can only make a round slower. Figures are for this machine; the ratios
+ * travel. */
 #include "common/clock.h"
 #include "common/list.h"
 #include "lua-bindings/runtime.h"
@@ -30,7 +31,7 @@ static int64_t now_ns(void)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 

@@ -35,7 +35,7 @@ struct answer {
 	const char *text;
 };
 
-enum kind { BOOL, INTEGER, STRING, LIST };
+enum kind { BOOL, INTEGER, WHOLE, STRING, LIST };
 
 struct conversion {
 	const struct answer *answer;
@@ -63,6 +63,11 @@ static void l_convert(lua_State *L, int first, int n, void *arg)
 		break;
 	case INTEGER:
 		c->given = l_to_integer(L, first, &integer);
+		if (c->given == GIVEN)
+			snprintf(c->text, sizeof c->text, "%" PRId64, integer);
+		break;
+	case WHOLE:
+		c->given = l_to_whole(L, first, &integer);
 		if (c->given == GIVEN)
 			snprintf(c->text, sizeof c->text, "%" PRId64, integer);
 		break;
@@ -156,6 +161,27 @@ static void test_integers(void **state)
 
 	(void)state;
 	check(answers, sizeof answers / sizeof *answers, INTEGER);
+}
+
+/* As (int) did in a host of Lua 5.0. */
+static void test_fractions_are_cut_off(void **state)
+{
+	static const struct answer answers[] = {
+	    {"", NOT_GIVEN, ""},
+	    {"return 5", GIVEN, "5"},
+	    {"return 10 / 4", GIVEN, "2"},
+	    {"return -10 / 4", GIVEN, "-2"},
+	    {"return '2.9'", GIVEN, "2"},
+	    {"return 'x'", GIVEN_WRONG, ""},
+	    {"return ''", GIVEN_WRONG, ""},
+	    {"return 1e300", GIVEN_WRONG, ""},
+	    {"return 0/0", GIVEN_WRONG, ""},
+	    {"return 1/0", GIVEN_WRONG, ""},
+	    {"return true", GIVEN_WRONG, ""},
+	};
+
+	(void)state;
+	check(answers, sizeof answers / sizeof *answers, WHOLE);
 }
 
 static void test_strings(void **state)
@@ -268,6 +294,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_booleans),
 	    cmocka_unit_test(test_integers),
+	    cmocka_unit_test(test_fractions_are_cut_off),
 	    cmocka_unit_test(test_strings),
 	    cmocka_unit_test(test_lists),
 	    cmocka_unit_test(test_host_tables),
