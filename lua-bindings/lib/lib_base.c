@@ -63,21 +63,28 @@ static int l_setmetatable(lua_State *L)
 	return l_stock(L, STOCK_SETMETATABLE);
 }
 
+/* The arguments of tonumber(value, base) as Lua 5.4 takes them. */
+static void l_old_base(lua_State *L)
+{
+	enum compat_mode mode = l_compat_mode(L);
+
+	if (mode == COMPAT_54)
+		return;
+	l_old_integers(L, 2, 2);
+	if (lua_tointeger(L, 2) == 10 && mode != COMPAT_52 && l_old_numbers(L))
+		lua_settop(L, 1);
+	else if (lua_type(L, 1) == LUA_TNUMBER)
+		l_number_as_text(L, 1);
+}
+
 /*** tonumber(value [, base]) -> number or nil
  * As in Lua 5.4. As in Lua 5.1, value may be a number when there is a base, and in an old script
  * base 10 is like none (not with lua.compat = "5.4"). */
 static int l_tonumber(lua_State *L)
 {
-	enum compat_mode mode = l_compat_mode(L);
-
 	l_charge(L, l_string_bytes(L, 1) / WORK_BYTE);
-	if (!lua_isnoneornil(L, 2) && mode != COMPAT_54) {
-		l_old_integers(L, 2, 2);
-		if (lua_tointeger(L, 2) == 10 && mode != COMPAT_52 && l_old_numbers(L))
-			lua_settop(L, 1);
-		else if (lua_type(L, 1) == LUA_TNUMBER)
-			l_number_as_text(L, 1);
-	}
+	if (!lua_isnoneornil(L, 2))
+		l_old_base(L);
 	return l_stock(L, STOCK_TONUMBER);
 }
 

@@ -196,6 +196,10 @@ static const struct {
 	"local x = 0 for i = 1, 3e6 do x = x + i % 7 end"},
     {"arithmetic, a string of 1 MiB", "keep = ('x'):rep(1048576)",
 	"local x = 0 for i = 1, 3e6 do x = x + i % 7 end"},
+    {"arithmetic, a table of 2^16 entries", "keep = {} for i = 1, 2^16 do keep[i] = i end",
+	"local x = 0 for i = 1, 3e6 do x = x + i % 7 end"},
+    {"arithmetic, a table of 2^20 entries", "keep = {} for i = 1, 2^20 do keep[i] = i end",
+	"local x = 0 for i = 1, 3e6 do x = x + i % 7 end"},
 };
 
 #define LOADS (sizeof loads / sizeof *loads)
@@ -268,7 +272,7 @@ static void budgets(struct script_set *set, int rounds)
 				if (ns < best[with])
 					best[with] = ns;
 			}
-		printf("  %-34s %6.1f ms without  x %.3f\n", loads[i].name,
+		printf("  %-36s %6.1f ms without  x %.3f\n", loads[i].name,
 		    (double)best[0] / 1000000, (double)best[1] / (double)best[0]);
 	}
 }
