@@ -533,7 +533,7 @@ WRONG = {   # variable: values that mean nothing for it
     "ValidClientAddress": ["{}", "print", "nil"],
     "AuthenticationRequired": ["{}", "print", "nil"],
     "AllowedUsers": ["{}", "true", "print", "nil"],
-    "MaxLineLength": ["{}", "true", '"many"', "1.5", "0/0", "1/0", "nil"],
+    "MaxLineLength": ["{}", "true", '"many"', "0/0", "1/0", "nil"],
     "CheckRBL": ["{}", "print", "nil"],
     "RBLServers": ["true", "print", "nil"],
     "RBLWhitelist": ["false", "print", "nil"],
@@ -572,7 +572,7 @@ def test_deleted_and_strange_globals_hurt_nobody(mta, milter):
 
 @pytest.mark.parametrize("name,value,code", [
     ("ValidClientAddress", "false", 550), ("AuthenticationRequired", "true", 530),
-    ("LocalClientAddress", "false", 550), ("MaxLineLength", "10", 554)])
+    ("LocalClientAddress", "false", 550), ("MaxLineLength", "10", 554), ("MaxLineLength", "10.9", 554)])
 def test_names_made_up_at_run_time(mta, milter, name, value, code):
     """An assignment through _G counts although the name stands in no script."""
     milter.start(f'local settings = {{["{name[:5]}" .. "{name[5:]}"] = {value}}}\n'

@@ -71,7 +71,7 @@ BROKEN = {
     "syntax": ("smtpsvr.lua", "\n\nfunction DoMAILFROM(", r"/smtpsvr\.lua:3: "),
     "top level": ("smtpsvr.lua", "\nnothing.at_all()", r"/smtpsvr\.lua:2: attempt to index"),
     "endless": ("smtpsvr.lua", "while true do end", r"/smtpsvr\.lua:1: (time|instruction) budget"),
-    "memory": ("smtpsvr.lua", 'x = ("x"):rep(1e9)', r"/smtpsvr\.lua: memory budget"),
+    "memory": ("smtpsvr.lua", 'x = ("x"):rep(1e9)', r"/smtpsvr\.lua:1: memory budget"),
     "sibling": ("part.lua", "\nreturn = 1", r"part\.lua:2: "),
     "sibling fails": ("part.lua", "\n\n\nerror('no')", r"/part\.lua:4: no"),
     "bytecode": ("smtpsvr.lua", b"\x1bLua" + 100 * b"\x00", r"/smtpsvr\.lua: .*binary"),
