@@ -105,13 +105,21 @@ static void end_message(struct dialogues *g, const char *queue_id)
 			end_delivery(g, p);
 }
 
-static void forget_process(struct dialogues *g, struct process *p)
+/* Tell of everything and begin anew. */
+static void empty(struct dialogues *g, struct process *p)
 {
 	end_delivery(g, p);
 	tell(g, p);
 	for (size_t i = 0; i < p->nlost; i++)
 		dialogues_drop(p->lost[i]);
 	free(p->lost);
+	p->lost = NULL;
+	p->nlost = 0;
+}
+
+static void forget_process(struct dialogues *g, struct process *p)
+{
+	empty(g, p);
 	dialogues_forget_tls(p);
 	xreplace(&p->recipient, NULL); /* a loaded state may have them without a message */
 	strlist_clear(&p->put_off);
@@ -127,6 +135,8 @@ static void forget_old(struct dialogues *g, int64_t log_ms)
 	HASH_ITER (hh, g->processes, p, next)
 		if (p->log_ms < log_ms - FORGET_MS)
 			forget_process(g, p);
+	while (HASH_COUNT(g->processes) > DIALOGUES_PROCESSES)
+		forget_process(g, g->processes);
 	while (HASH_COUNT(g->messages) > DIALOGUES_MESSAGES)
 		dialogues_forget_message(g, g->messages);
 }
@@ -343,6 +353,8 @@ static void on_delivery(
 
 	p->touched_ms = now_ms;
 	p->log_ms = line->time_ms;
+	if (p->n + p->nlost >= DIALOGUES_HOSTS)
+		empty(g, p);
 	if (line->queue_id.n == 0) {
 		struct dialogue *d = new_dialogue(g, &p->lost, &p->nlost, line, key);
 

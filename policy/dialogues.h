@@ -20,9 +20,11 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define DIALOGUES_QUIET_MS 1000	 /* MTAs write all recipients of one answer at once */
-#define DIALOGUES_KEY_BYTES 256	 /* of a line */
-#define DIALOGUES_MESSAGES 20000 /* that are known at once; the oldest are forgotten */
+#define DIALOGUES_QUIET_MS 1000	  /* MTAs write all recipients of one answer at once */
+#define DIALOGUES_KEY_BYTES 256	  /* of a line */
+#define DIALOGUES_MESSAGES 20000  /* that are known at once; the oldest are forgotten */
+#define DIALOGUES_PROCESSES 20000 /* the same; a log file takes any line of a local user */
+#define DIALOGUES_HOSTS 1000	  /* of one message in one process; MTAs try some tens */
 
 struct dialogues;
 

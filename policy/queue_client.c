@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #define LINE_BYTES \
-	(4u << 20)	/* a message with very many recipients; longer lines are passed over */
+	(64u << 20)	/* a message with very many recipients; longer lines are passed over */
 #define SLACK_SECONDS 5 /* beyond the time that a command may take */
 
 struct reader {

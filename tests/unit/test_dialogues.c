@@ -230,6 +230,42 @@ static void test_quiet(void **state)
 	dialogues_free(g);
 }
 
+static void hear_and_count(
+    const char *queue_id, const struct dialogue *d, const char *sender, void *arg)
+{
+	(void)queue_id, (void)d, (void)sender;
+	++*(size_t *)arg;
+}
+
+/* Any local user can write to a log file: neither processes nor hosts without end are remembered,
+ * and each is told once. */
+static void test_memory_is_bounded(void **state)
+{
+	const size_t hosts = 3 * DIALOGUES_HOSTS, processes = 2 * DIALOGUES_PROCESSES;
+	size_t told = 0;
+	struct dialogues_listener l = {.tried = hear_and_count, .arg = &told};
+	struct dialogues *g = dialogues_new(&l);
+
+	(void)state;
+	for (size_t i = 0; i < hosts; i++) {
+		char *line = xasprintf("smtp[7]: connect to h%zu.test[192.0.2.1]:25: no", i);
+
+		say(g, i, line);
+		free(line);
+	}
+	assert_in_range(told, hosts - DIALOGUES_HOSTS, hosts);
+	for (size_t i = 0; i < processes; i++) {
+		char *line = xasprintf("smtp[%zu]: connect to h.test[192.0.2.1]:25: no", 10 + i);
+
+		say(g, hosts + i, line);
+		free(line);
+	}
+	assert_in_range(told, hosts + processes - DIALOGUES_PROCESSES - 1000, hosts + processes);
+	dialogues_quiet(g, DIALOGUES_QUIET_MS);
+	assert_int_equal(told, hosts + processes);
+	dialogues_free(g);
+}
+
 /* The same process, message, host and recipient again: the next run of the queue. */
 static void test_next_try(void **state)
 {
@@ -446,6 +482,7 @@ int main(void)
 	    cmocka_unit_test(test_recipients_of_one_dialogue),
 	    cmocka_unit_test(test_lines_without_a_message),
 	    cmocka_unit_test(test_quiet),
+	    cmocka_unit_test(test_memory_is_bounded),
 	    cmocka_unit_test(test_next_try),
 	    cmocka_unit_test(test_saved_between_any_two_lines),
 	    cmocka_unit_test(test_killed_anywhere),
