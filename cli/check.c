@@ -80,8 +80,10 @@ static void as_text(const struct check_report *r)
 	}
 	for (size_t i = 0; i < r->nfindings; i++)
 		put_finding(&r->findings[i]);
-	printf("%zu errors, %zu warnings, %zu notes\n", r->count[CHECK_ERROR],
-	    r->count[CHECK_WARNING], r->count[CHECK_NOTE]);
+	for (int severity = CHECK_ERROR; severity >= CHECK_NOTE; severity--)
+		printf("%zu %s%s%s", r->count[severity],
+		    check_severity_name((enum check_severity)severity),
+		    r->count[severity] == 1 ? "" : "s", severity > CHECK_NOTE ? ", " : "\n");
 }
 
 /* ---- JSON. Written by hand: no library that is linked writes it; the log escapes its texts. ----

@@ -67,8 +67,8 @@ static void check_parameters(
 	if (f->parameters <= most || f->vararg)
 		return;
 	check_add(c->report, CHECK_PARAMETERS, f->path, f->line,
-	    xasprintf("%s has %d parameters and is called with %d arguments; the others are nil",
-		f->name, f->parameters, most),
+	    xasprintf("%s has %d parameter%s and is called with %d argument%s; the others are nil",
+		f->name, f->parameters, f->parameters == 1 ? "" : "s", most, most == 1 ? "" : "s"),
 	    "the call is %s(%s)", hook->name, hook->arguments);
 }
 

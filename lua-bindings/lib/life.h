@@ -31,5 +31,5 @@ struct life {
 };
 
 struct life *l_life(lua_State *L);		/* raises between lives */
-void l_life_get(lua_State *L, enum life_value); /* push it */
+void l_life_get(lua_State *L, enum life_value); /* push it; nil between lives */
 void l_life_set(lua_State *L, enum life_value); /* pop it */

@@ -263,7 +263,8 @@ struct life *l_life(lua_State *L)
 
 void l_life_get(lua_State *L, enum life_value value)
 {
-	lua_rawgetp(L, LUA_REGISTRYINDEX, &life_key);
+	if (lua_rawgetp(L, LUA_REGISTRYINDEX, &life_key) != LUA_TUSERDATA)
+		return; /* nil */
 	lua_getiuservalue(L, -1, value);
 	lua_remove(L, -2);
 }

@@ -32,7 +32,7 @@ CASES = [
     ("hook-name", "function start() end", 1, "start", "did you mean Start?"),
     ("other-hook", "function CheckServer() end", 1, "mxserverrules.lua, not of smtpsvr.lua", "move it"),
     ("parameters", "function DoHELO(a, b, c,\nd) end", 1, "4 parameters and is called with 3", "bEHLO: boolean"),
-    ("parameters", "function End(x) end", 1, "1 parameters and is called with 0", "End()"),
+    ("parameters", "function End(x) end", 1, "1 parameter and is called with 0 arguments", "End()"),
     ("unknown-global", "function Start()\n return greting\nend greeting = 1", 2, "greting is read", "greeting?"),
     ("unknown-global", "function Start() return IPAdress end", 1, "IPAdress", "did you mean IPAddress?"),
     ("unknown-global", "function Start() return ipadress end", 1, "ipadress", "did you mean IPAddress?"),
@@ -193,7 +193,7 @@ def test_text_and_configuration(tmp_path):
     assert status == 1
     assert f"{tmp_path}/scripts/smtpsvr.lua: hooks Start\n" in out
     assert re.search(r"smtpsvr\.lua:1: warning: function DoRcptTo .* \[hook-name\]\n    did you mean DoRCPTTO\?\n", out)
-    assert out.endswith("0 errors, 1 warnings, 0 notes\n")
+    assert out.endswith("0 errors, 1 warning, 0 notes\n")
     assert mailhooks(tmp_path, "check", "--errors")[0] == 0     # what a reload asks
     assert mailhooks(tmp_path, "check", "--nonsense")[0] == 2
     status, out, err = mailhooks(tmp_path, "-o", "lua.hok_ms=5", "check", "--json")

@@ -33,7 +33,7 @@ def test_check_says_good_only_when_it_is(tmp_path):
     assert status == 0 and out.startswith("configuration /dev/null: good\n")
     assert "old idiom unknown-escape \\V (Lua" in out
     status, out, _ = mailhooks(tmp_path, "-o", f"users.source=file:{tmp_path}/none", "check")
-    assert status == 78 and ": good" not in out and f"{tmp_path}/none" in out and "1 errors" in out
+    assert status == 78 and ": good" not in out and f"{tmp_path}/none" in out and "1 error, 0 warnings, 0 notes" in out
 
 
 def test_check_of_a_broken_script(tmp_path):
