@@ -12,7 +12,7 @@ struct esmtp_parameter {
 };
 
 struct envelope_address {
-	char *address; /* without angle brackets and source route; "" is the null sender */
+	char *address; /* without angle brackets, source route, comments; "" is the null sender */
 	bool too_long; /* over LIMIT_ADDRESS_BYTES: refuse it; address is only its beginning */
 	char *raw;     /* as received, parameters included; cut at LIMIT_COMMAND_BYTES */
 	struct esmtp_parameter *parameters; /* the first LIMIT_PARAMETERS, in order */

@@ -186,7 +186,7 @@ const char *outgoing_known_address(const char *address)
 				return "an address ends in a backslash";
 		} else if (*p == '"') {
 			quoted = !quoted;
-		} else if (!quoted && strchr(" <>", *p) != NULL) {
+		} else if (!quoted && strchr(" <>;", *p) != NULL) { /* ";": MTAs differ */
 			why = "an address has a character that is not allowed there";
 		}
 		if (is_control(*p))

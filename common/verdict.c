@@ -144,6 +144,15 @@ bool verdict_recipient(
 	return true;
 }
 
+bool verdict_without(struct verdict *v, const char *address, const char **why)
+{
+	bool fine = verdict_recipient(v, false, address, NULL, why);
+
+	if (!fine)
+		verdict_refuse_text(v, 550, "5.1.3", "Recipient address not supported");
+	return fine;
+}
+
 bool verdict_sender(
     struct verdict *v, const char *address, const char *parameters, const char **why)
 {

@@ -76,6 +76,9 @@ bool verdict_header(struct verdict *, enum header_op, const char *name, int inde
     const char *value, const char **why);
 bool verdict_recipient(
     struct verdict *, bool add, const char *address, const char *parameters, const char **why);
+/* Remove a recipient who must not get the message. False: the MTA cannot be told to (*why), and the
+ * message is refused. */
+bool verdict_without(struct verdict *, const char *address, const char **why);
 /* Forget every change of recipients so far. */
 void verdict_drop_recipients(struct verdict *);
 bool verdict_sender(

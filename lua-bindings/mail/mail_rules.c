@@ -164,10 +164,15 @@ static void redirect_or_copy(const struct ruling *r, const char *address, bool k
 
 	mail_recipients(m, &now);
 	added = add_recipient(r, &now, address);
-	for (size_t i = 0; added && !keep && i < now.n; i++)
-		if (strcasecmp(now.v[i], address) != 0 &&
-		    verdict_recipient(m->verdict, false, now.v[i], NULL, &why))
+	for (size_t i = 0; added && !keep && i < now.n; i++) {
+		if (strcasecmp(now.v[i], address) == 0)
+			continue;
+		if (verdict_without(m->verdict, now.v[i], &why))
 			log_info(m->id, "recipient <%.200s> removed by smtprules", now.v[i]);
+		else
+			log_warn(m->id, "message refused: recipient <%.200s> cannot be removed: %s",
+			    now.v[i], why);
+	}
 	strlist_clear(&now);
 }
 

@@ -227,10 +227,20 @@ static size_t add_recipients(struct smtpsvr *s, struct verdict *v, const struct 
 	return added;
 }
 
+static void remove_recipient(struct smtpsvr *s, struct verdict *v, const char *address)
+{
+	const char *why;
+
+	if (verdict_without(v, address, &why))
+		log_info(s->id, "recipient <%.200s> removed", address);
+	else
+		log_warn(s->id, "message refused: recipient <%.200s> cannot be removed: %s",
+		    address, why);
+}
+
 static void route(struct smtpsvr *s, struct verdict *v, bool original, const struct strlist *wanted)
 {
 	struct strlist add = STRLIST_INIT, keep = STRLIST_INIT;
-	const char *why;
 	size_t added;
 
 	new_recipients(s, wanted, &add, &keep);
@@ -240,9 +250,8 @@ static void route(struct smtpsvr *s, struct verdict *v, bool original, const str
 				"the original recipients are kept");
 	else if (!original)
 		for (size_t i = 0; i < s->recipients.n; i++)
-			if (!strlist_has_nocase(&keep, s->recipients.v[i]) &&
-			    verdict_recipient(v, false, s->recipients.v[i], NULL, &why))
-				log_info(s->id, "recipient <%.200s> removed", s->recipients.v[i]);
+			if (!strlist_has_nocase(&keep, s->recipients.v[i]))
+				remove_recipient(s, v, s->recipients.v[i]);
 	strlist_clear(&add);
 	strlist_clear(&keep);
 }

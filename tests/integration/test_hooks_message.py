@@ -277,6 +277,36 @@ def test_recipients(mta, milter, body, expected):
     assert recipients(mta) == sorted(expected)
 
 
+def test_whoever_is_replaced_gets_nothing(mta, milter):
+    """Recipients written in every way that an MTA takes: the script sees the address without blanks and
+    comments, and who cannot be removed makes the message refused, never delivered to him."""
+    milter.start('''
+        function DoRCPTTO(data, recipient) print(recipient) end
+        function ProcessMessage(from, subject, recipients, actions)
+            actions.SendToOriginalRecipients = false
+            actions.Recipients = {"new@two.test"}
+        end
+    ''')
+    forms = {'"bob"@one.test': '"bob"@one.test', "BoB@ONE.Test": "BoB@ONE.Test", " bob@one.test ": BOB,
+             "bob @ one.test": BOB, "bob(c)@one.test": BOB, "(a(b))bob@one.test (c)": BOB, "b . ob@one.test": "b.ob@one.test",
+             '"b ob" @one.test': '"b ob"@one.test', "@one.test:bob@one.test": BOB, "bob@one.test.": "bob@one.test.",
+             '"(bob)"@one.test': '"(bob)"@one.test', "b\\ ob@one.test": "b\\ ob@one.test", "one.test!bob": "one.test!bob",
+             "bob@[ 127.0.0.21 ]": None, "x:bob@one.test;": "x:bob@one.test;", "bob@one.test;": "bob@one.test;"}
+    seen = []
+    for form, shown in forms.items():
+        with mta.client() as c:
+            c.mail(SENDER)
+            if c.command(f"RCPT TO:<{form}>").code != 250:
+                continue
+            code = c.data(smtp.crlf(MESSAGE)).code
+            assert code == (550 if ";" in form or "[ " in form else 250), form
+        printed_now = milter.out().splitlines()[-1]
+        assert shown in (None, printed_now), form
+        seen.append(form)
+    assert len(seen) > 12
+    assert set(recipients(mta)) == {"new@two.test"}
+
+
 def changed(mta, milter, *modifiers):
     lines = ", ".join('"' + m + '"' for m in modifiers)
     milter.start(process(f'actions.HeaderModifiers = {{{lines}}} return actions'))

@@ -46,7 +46,17 @@ static void test_addresses(void **state)
 	    {"a@b>", "a@b>"},
 	    {"<<a@b>>", "<a@b"},
 	    {"<a@[1.2.3.4]>", "a@[1.2.3.4]"},
-	    {"joe blow@b", "joe blow@b"},
+	    {"joe blow@b", "joe blow@b"}, /* internal form: the local part has a blank */
+	    {"<joe @ b>", "joe@b"},
+	    {"<\"joe blow\" @b>", "\"joe blow\"@b"},
+	    {"<a(x)@b>", "a@b"},
+	    {"<(x(y)\\)z)a@(\"b>", "(x(y)\\)z)a@(\"b>"},
+	    {"<(x(y)\\)z)a@b>", "a@b"},
+	    {"<\"(\"@b>", "\"(\"@b"},
+	    {"<a@[1 (2]>", "a@[1 (2]"},
+	    {"<(x)>", "(x)"}, /* never taken for the null sender */
+	    {"<(a@b>", "(a@b"},
+	    {"<x : a@b ;>", "x:a@b;"}, /* Postfix takes a@b, Sendmail x:a@b (observed) */
 	    {"<m\xc3\xbcller@b>", "m\xc3\xbcller@b"},
 	    {"<%s%n@b>", "%s%n@b"},
 	    {"\\", "\\"},
@@ -200,10 +210,19 @@ static void test_parameters_are_bounded(void **state)
 	free(huge);
 }
 
+/* Are the bytes of s bytes of text, in their order? */
+static bool is_within(const char *s, const char *text)
+{
+	for (; *s != '\0'; s++, text++)
+		if ((text = strchr(text, *s)) == NULL)
+			return false;
+	return true;
+}
+
 /* Any bytes: no crash, and what comes out was in what went in. */
 static void test_r5_any_bytes(void **state)
 {
-	static const char likely[] = "<>@,:\"\\ []ab=A";
+	static const char likely[] = "<>@,:\"\\ []()ab=A";
 	uint64_t seed = 17;
 	char words[3][40];
 
@@ -216,7 +235,7 @@ static void test_r5_any_bytes(void **state)
 			random_bytes(&seed, words[k], 25, likely, sizeof likely - 1);
 		argv[random_next(&seed) % 4] = NULL;
 		envelope_address_parse(&e, argv);
-		assert_non_null(strstr(argv[0] != NULL ? argv[0] : "", e.address));
+		assert_true(is_within(e.address, argv[0] != NULL ? argv[0] : ""));
 		for (size_t k = 0; k < e.nparameters; k++) {
 			assert_true(e.parameters[k].keyword[0] != '\0');
 			assert_null(strchr(e.parameters[k].keyword, '='));
