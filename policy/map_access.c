@@ -60,7 +60,7 @@ static bool read_key(const struct map_query *q, struct question *in)
 	const char *bar, *at;
 	size_t i = 0;
 
-	*in = (struct question){0};
+	*in = (struct question){.map = *q};
 	if (strlen(q->key) != q->key_n ||
 	    !script_set_has_hook(q->set, SCRIPT_MXOUT, "ServerDetails"))
 		return false;
@@ -78,7 +78,6 @@ static bool read_key(const struct map_query *q, struct question *in)
 	if (in->domain == NULL)
 		in->domain = xstrdup(in->server);
 	in->short_key = xasprintf("%s%s %s", tags[i], in->server, in->domain);
-	in->map = *q;
 	in->map.key = in->short_key;
 	in->map.key_n = strlen(in->short_key);
 	return true;
@@ -165,7 +164,7 @@ static struct map_answer decide(const struct question *in, int number)
 	const struct mxout_connection c = {.server = in->server,
 	    .domain = in->domain,
 	    .id = number,
-	    .name = maps_connection_name(number)};
+	    .name = maps_connection_name(&in->map, number)};
 	struct server_actions actions = {0};
 	struct map_answer a = not_found();
 

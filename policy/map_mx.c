@@ -133,7 +133,7 @@ static struct map_answer answer_mx(const struct map_query *q, int number, const 
 	    .deadline_ms = q->deadline_ms,
 	    .delivery = {.domain = k->owner,
 		.connection = number,
-		.connection_name = maps_connection_name(number)}};
+		.connection_name = maps_connection_name(q, number)}};
 	struct delivery *d = delivery_enter(&q->peer);
 	bool way_round = is_way_round(d, script_set_config(q->set), k);
 

@@ -79,7 +79,7 @@ static char *ask(
 	const struct mxout_connection c = {.server = h->server != NULL ? h->server : host,
 	    .domain = h->domain,
 	    .address = h->address,
-	    .name = maps_connection_name(0),
+	    .name = maps_connection_name(q, 0),
 	    .relay = sender};
 	bool any = script_set_config(q->set)->outbound.any_reply;
 	const char *why = NULL;

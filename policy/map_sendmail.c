@@ -223,7 +223,7 @@ static struct map_answer decide(const struct question *in, int number)
 	    .delivery = {.domain = in->domain,
 		.retries = in->tries,
 		.connection = number,
-		.connection_name = maps_connection_name(number)}};
+		.connection_name = maps_connection_name(&in->map, number)}};
 
 	if (!script_set_has(c.set, SCRIPT_MXSERVERRULES))
 		c.delivery.retries = 0;

@@ -84,13 +84,13 @@ static bool find_servers(
 /* ---- demands ---- */
 
 static struct mxout_connection connection_of(
-    const char *domain, const char *server, int64_t size, int number)
+    const struct map_query *q, const char *domain, const char *server, int64_t size, int number)
 {
 	return (struct mxout_connection){.server = server,
 	    .domain = domain,
 	    .size = size,
 	    .id = number,
-	    .name = maps_connection_name(number)};
+	    .name = maps_connection_name(q, number)};
 }
 
 static void notice_rest(const struct map_query *q, const struct server_actions *a)
@@ -110,7 +110,7 @@ static bool add_up(const struct map_query *q, const char *domain, const struct m
 
 	for (size_t i = 0; i < servers->n; i++) {
 		const char *server = servers->v[i].host;
-		const struct mxout_connection c = connection_of(domain, server, size, number);
+		const struct mxout_connection c = connection_of(q, domain, server, size, number);
 		struct server_actions a = {0};
 		bool fine =
 		    mxout_server_details(q->set, &c, q->id, q->deadline_ms, &a) == MXOUT_DECIDED;
@@ -201,7 +201,7 @@ struct map_answer map_ehlo_out_answer(const struct map_query *q, int number)
 	known = delivery_remote(d, &remote);
 	server = xstrdup(known != NULL ? known : q->key);
 	domain = xstrdup(d->domain != NULL ? d->domain : server);
-	c = connection_of(domain, server, d->size, number);
+	c = connection_of(q, domain, server, d->size, number);
 	delivery_leave(d);
 	c.address = q->key;
 	if (wanted(q) &&

@@ -97,7 +97,7 @@ static struct map_answer decide(const struct map_query *by_domain, int number)
 	    .deadline_ms = by_domain->deadline_ms,
 	    .delivery = {.domain = by_domain->key,
 		.connection = number,
-		.connection_name = maps_connection_name(number)}};
+		.connection_name = maps_connection_name(by_domain, number)}};
 	struct map_answer a;
 	struct route r = {0};
 	enum route_answer answer = route_find(&c, &r);

@@ -2,6 +2,7 @@
 #include "policy/maps.h"
 
 #include "common/list.h"
+#include "lua-bindings/relayout.h"
 #include "policy/ehlo_in.h"
 #include "policy/map_access.h"
 #include "policy/map_header.h"
@@ -83,9 +84,13 @@ bool maps_need_peer(const struct map_query *q)
 	return false;
 }
 
-const char *maps_connection_name(int number)
+const char *maps_connection_name(const struct map_query *q, int number)
 {
-	return number == 0 ? "direct" : "";
+	const struct sender_config *s = relayout_sender_by_id(script_set_config(q->set), number);
+
+	if (number == 0)
+		return "direct";
+	return s != NULL ? s->name : "";
 }
 
 /* ---- answers ---- */

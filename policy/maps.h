@@ -39,5 +39,6 @@ int maps_deadline_ms(const struct config *, const char *name);
 bool maps_need_peer(const struct map_query *);
 /* Log once for each loading of the scripts. */
 void maps_notice(const struct map_query *, const char *what);
-/* ConnectionName of the connection with this number. */
-const char *maps_connection_name(int number);
+/* ConnectionName of the connection with this number: "direct", or the name of the sender. Lives as
+ * long as the query's scripts. */
+const char *maps_connection_name(const struct map_query *, int number);

@@ -2,6 +2,7 @@
 #include "lua-bindings/mail/mail.h"
 
 #include "common/clock.h"
+#include "lua-bindings/mail/mail_mxout.h"
 #include "lua-bindings/script_set_private.h"
 
 #include <stddef.h>
@@ -49,6 +50,7 @@ void mail_apply(struct mail *m)
 		}
 		stages[i]->apply(m);
 	}
+	mail_mxout_close(m);
 	mime_free(m->mime);
 	m->mime = NULL;
 }

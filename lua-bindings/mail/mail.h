@@ -39,7 +39,8 @@ struct mail {
 	    *relay;	 /* mail_relay.c: it goes through this one; NULL: direct */
 	bool relay_batv; /* then: UseBATV */
 
-	struct mime *mime; /* mail.c only */
+	struct mail_mxout *mxout; /* mail_mxout.c only */
+	struct mime *mime;	  /* mail.c only */
 	bool mime_tried;
 };
 

@@ -4,8 +4,9 @@
  * other hosts are asked about. What the queue agent needs to ask again goes into a record
  * (queue_record.h) first: a hold that nobody could ever end again is not set. ForceLastTry and
  * ForceRetry mean nothing before the first try; the agent asks again after it. */
-#include "lua-bindings/checkfile.h"
+#include "lua-bindings/mail/mail_mxout.h"
 #include "lua-bindings/mail/mail_record.h"
+#include "lua-bindings/outbound/checkfile_instance.h"
 
 #include <errno.h>
 #include <string.h>
@@ -60,8 +61,10 @@ static void ask(struct mail *m, struct queue_record *r)
 	    .recipients = &r->recipients,
 	    .header_lines = &r->header_lines,
 	};
-	struct checkfile_run *run = checkfile_open(m->set);
 	struct checkfile_actions actions = {0};
+	struct instance *in;
+	enum instance_end opened = mail_mxout(m, &in);
+	struct checkfile_run *run = checkfile_open_in(m->set, in, opened);
 
 	if (checkfile_ask(run, &message, m->id, m->deadline_ms, &actions) == MXOUT_FAILED)
 		mail_script_failed(m);

@@ -130,7 +130,6 @@ static void apply(struct mail *m)
 			strlist_add(&mxout.remote, mxout.all.v[i]);
 	if (mxout.remote.n > 0 || m->config->srs.rewrite == SRS_REWRITE_ALWAYS)
 		decide(m, &mxout);
-	mxout_sender_close(&mxout);
 	strlist_clear(&mxout.all);
 	strlist_clear(&mxout.remote);
 }

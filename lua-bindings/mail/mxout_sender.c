@@ -6,6 +6,7 @@
 #include "common/outgoing.h"
 #include "lua-bindings/convert.h"
 #include "lua-bindings/fields.h"
+#include "lua-bindings/mail/mail_mxout.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -20,43 +21,14 @@ bool mxout_sender_wanted(const struct script_set *set)
 
 /* ---- the instance ---- */
 
-static void l_globals(lua_State *L, void *arg)
-{
-	(void)arg; /* which connection it will be is not known yet */
-	l_push_env(L);
-	lua_pushinteger(L, 0);
-	lua_setfield(L, -2, "ConnectionId");
-	lua_pushliteral(L, "");
-	lua_setfield(L, -2, "ConnectionName");
-	lua_pop(L, 1);
-}
-
-static enum instance_end open_once(struct mxout_sender *s)
-{
-	struct mail *m = s->mail;
-	enum instance_end end = INSTANCE_DONE;
-
-	if (!s->open)
-		end = instance_open(
-		    &s->instance, m->set, SCRIPT_MXOUT, m->id, m->deadline_ms, l_globals, NULL);
-	s->open = end == INSTANCE_DONE;
-	return end;
-}
-
-void mxout_sender_close(struct mxout_sender *s)
-{
-	if (s->open)
-		instance_close(&s->instance);
-	s->open = false;
-}
-
 static enum instance_end call(struct mxout_sender *s, const struct instance_call *c)
 {
 	enum instance_end end = INSTANCE_ABSENT;
+	struct instance *in = NULL;
 
 	if (script_set_has_hook(s->mail->set, SCRIPT_MXOUT, c->hook))
-		end = open_once(s);
-	return end == INSTANCE_DONE ? instance_call(&s->instance, c) : end;
+		end = mail_mxout(s->mail, &in);
+	return end == INSTANCE_DONE ? instance_call(in, c) : end;
 }
 
 /* May the message go on? */

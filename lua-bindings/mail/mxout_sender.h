@@ -1,10 +1,9 @@
 /* mxout_sender.h - private to lua-bindings/: what mxout.lua says about the sender of one message.
  *
- * ServerDetails() for useBATV and returnAddressModifier, and ModifyReturnPath(), in one instance of
- * the script that lives for this message. One thread. */
+ * ServerDetails() for useBATV and returnAddressModifier, and ModifyReturnPath(), in the message's
+ * instance of the script (mail_mxout.h). One thread. */
 #pragma once
 
-#include "lua-bindings/instance.h"
 #include "lua-bindings/mail/mail.h"
 
 #include <stdbool.h>
@@ -13,8 +12,6 @@ struct mxout_sender {
 	struct mail *mail;	    /* borrowed */
 	struct strlist all, remote; /* recipients; remote: on other hosts */
 	char *subject;		    /* during the call */
-	struct instance instance;
-	bool open;
 };
 
 struct mxout_details { /* preset to what holds without the hook */
@@ -29,4 +26,3 @@ bool mxout_sender_wanted(const struct script_set *);
 bool mxout_sender_details(struct mxout_sender *, struct mxout_details *);
 /* ModifyReturnPath() with the computed address, which it replaces ("" = null sender). */
 bool mxout_sender_modify(struct mxout_sender *, char **address);
-void mxout_sender_close(struct mxout_sender *);

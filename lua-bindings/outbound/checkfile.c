@@ -4,6 +4,7 @@
 #include "lua-bindings/convert.h"
 #include "lua-bindings/fields.h"
 #include "lua-bindings/instance.h"
+#include "lua-bindings/outbound/checkfile_instance.h"
 #include "lua-bindings/outbound/header_data.h"
 
 #include <stddef.h>
@@ -16,7 +17,7 @@
 #define PRIORITY_MOST 100
 
 struct checkfile_run {
-	struct instance instance;
+	struct instance own, *instance;
 	struct script_set *set;
 	enum instance_end opened;
 	bool tried;
@@ -129,6 +130,18 @@ struct checkfile_run *checkfile_open(struct script_set *set)
 	struct checkfile_run *r = xcalloc(1, sizeof *r);
 
 	r->set = set;
+	r->instance = &r->own;
+	return r;
+}
+
+struct checkfile_run *checkfile_open_in(
+    struct script_set *set, struct instance *instance, enum instance_end opened)
+{
+	struct checkfile_run *r = checkfile_open(set);
+
+	r->instance = instance;
+	r->opened = opened;
+	r->tried = true;
 	return r;
 }
 
@@ -136,8 +149,8 @@ void checkfile_close(struct checkfile_run *r)
 {
 	if (r == NULL)
 		return;
-	if (r->tried && r->opened == INSTANCE_DONE)
-		instance_close(&r->instance);
+	if (r->instance == &r->own && r->tried && r->opened == INSTANCE_DONE)
+		instance_close(&r->own);
 	free(r);
 }
 
@@ -146,8 +159,8 @@ static enum instance_end open_once(
     struct checkfile_run *r, const struct log_id *id, int64_t deadline_ms)
 {
 	if (!r->tried)
-		r->opened = instance_open(
-		    &r->instance, r->set, SCRIPT_MXOUT, id, deadline_ms, l_globals, NULL);
+		r->opened =
+		    instance_open(&r->own, r->set, SCRIPT_MXOUT, id, deadline_ms, l_globals, NULL);
 	r->tried = true;
 	return r->opened;
 }
@@ -173,9 +186,9 @@ enum mxout_answer checkfile_ask(struct checkfile_run *r, const struct checkfile_
 	if (checkfile_wanted(r->set))
 		end = open_once(r, id, deadline_ms);
 	if (end == INSTANCE_DONE) {
-		r->instance.id = id;
-		r->instance.deadline_ms = deadline_ms;
-		end = instance_call(&r->instance, &call);
+		r->instance->id = id;
+		r->instance->deadline_ms = deadline_ms;
+		end = instance_call(r->instance, &call);
 	}
 	if (end == INSTANCE_DONE) {
 		bound(out);

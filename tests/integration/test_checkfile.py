@@ -44,6 +44,26 @@ def test_held_when_it_comes_in(mta, milter):
     assert int(first[8]) >= 3 and first[9] == "50"
 
 
+def test_one_instance_for_a_message(mta, milter):
+    """ModifyReturnPath and CheckFile share the script's global variables, and no other message has
+    them."""
+    milter.start(None, *options(mta, milter), mxout="""
+        local hooks = 0
+        function ModifyReturnPath(computed)
+            hooks = hooks + 1
+            mark = "for " .. computed
+        end
+        function CheckFile(file, what)
+            hooks = hooks + 1
+            print(hooks, mark, ConnectionId, "<" .. ConnectionName .. ">")
+            return what
+        end""")
+    for n in (1, 2):
+        send(mta, "go")
+        mta.wait_deliveries(n, recipient=BOB)
+    assert milter.out().splitlines() == ["2\tfor ann@sender.test\t0\t<>"] * 2
+
+
 def test_mail_that_stays_here_is_not_asked_about(mta, milter):
     milter.start(None, *options(mta, milter), mxout=HOLD)
     send(mta, "wait", f"ann@{mta.hostname}")

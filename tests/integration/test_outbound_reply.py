@@ -5,6 +5,7 @@ import pytest
 
 from rig import machine, outbound, postfix
 from rig import policy as policy_module
+from rig.deciding import hosts, policy, server, sockets   # noqa: F401 (fixtures)
 from rig.outbound import DOMAIN, HOSTS, MESSAGE
 
 BOB = f"bob@{DOMAIN}"
@@ -19,37 +20,13 @@ end
 
 
 @pytest.fixture(scope="module")
-def sockets():
-    return outbound.socket_directory()
-
-
-@pytest.fixture(scope="module")
-def postfix_of_module(world, name_server, sockets):
+def mta_of_module(world, name_server, sockets):
     service = policy_module.Policy(sockets)
     server = postfix.Postfix(world, 2710, parameters={
         **outbound.parameters(service, "mx", "tls", "reply", "ehlo_out", "generic", "status"),
         "smtp_tls_security_level": "may"})
     yield server
     server.stop()
-
-
-@pytest.fixture
-def policy(sockets):
-    service = policy_module.Policy(sockets)
-    yield service
-    assert service.finish() == []
-
-
-@pytest.fixture
-def hosts(sink, dns):
-    yield from outbound.three_hosts(sink, dns)
-
-
-@pytest.fixture
-def server(hosts, postfix_of_module, policy):
-    postfix_of_module.begin_test()
-    yield postfix_of_module
-    postfix_of_module.end_test()
 
 
 def start(policy, change="", *options):

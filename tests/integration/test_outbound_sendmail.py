@@ -8,7 +8,7 @@ import time
 import pytest
 
 from rig import machine, outbound, sendmail
-from rig import policy as policy_module
+from rig.deciding import hosts, policy, server, sockets   # noqa: F401 (fixtures)
 from rig.outbound import DOMAIN, HOSTS, MESSAGE
 
 M4 = machine.TOP / "contrib/sendmail-outbound.m4"
@@ -17,37 +17,13 @@ BOB = f"bob@{DOMAIN}"
 
 
 @pytest.fixture(scope="module")
-def sockets():
-    return outbound.socket_directory()
-
-
-@pytest.fixture(scope="module")
-def sendmail_of_module(world, name_server, syslog, sockets):
+def mta_of_module(world, name_server, syslog, sockets):
     text = M4.read_text()
     assert text.count(INSTALLED) == 1
     server = sendmail.Sendmail(world, 2760, syslog,
                                extra=text.replace(INSTALLED, f"{sockets}/socketmap.sock"))
     yield server
     server.stop()
-
-
-@pytest.fixture
-def policy(sockets):
-    service = policy_module.Policy(sockets)
-    yield service
-    assert service.finish() == []
-
-
-@pytest.fixture
-def hosts(sink, dns):
-    yield from outbound.three_hosts(sink, dns)
-
-
-@pytest.fixture
-def server(hosts, sendmail_of_module, policy):
-    sendmail_of_module.begin_test()
-    yield sendmail_of_module
-    sendmail_of_module.end_test()
 
 
 def refuse(policy, minutes, *hosts):

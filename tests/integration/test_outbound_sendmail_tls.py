@@ -4,8 +4,8 @@ one, and without TLS."""
 
 import pytest
 
-from rig import certificates, machine, outbound, sendmail
-from rig import policy as policy_module
+from rig import certificates, machine, outbound, relays, sendmail
+from rig.deciding import authority, policy, server, sockets   # noqa: F401 (fixtures)
 from rig.outbound import MESSAGE
 
 M4 = machine.TOP / "contrib/sendmail-outbound-tls.m4"
@@ -13,11 +13,6 @@ INSTALLED = "/run/mailhooks/socketmap.sock"
 # domain: address of its server, mail.DOMAIN
 SERVERS = {"right.test": "127.0.0.41", "wrong.test": "127.0.0.42", "expired.test": "127.0.0.43",
            "self.test": "127.0.0.44", "clear.test": "127.0.0.45", "wild.test": "127.0.0.46"}
-
-
-@pytest.fixture(scope="module")
-def authority():
-    return certificates.Authority()
 
 
 @pytest.fixture(scope="module")
@@ -31,12 +26,7 @@ def files(authority):
 
 
 @pytest.fixture(scope="module")
-def sockets():
-    return outbound.socket_directory()
-
-
-@pytest.fixture(scope="module")
-def sendmail_of_module(world, name_server, syslog, sockets, authority):
+def mta_of_module(world, name_server, syslog, sockets, authority):
     text = M4.read_text()
     assert text.count(INSTALLED) == 1
     server = sendmail.Sendmail(
@@ -47,28 +37,13 @@ def sendmail_of_module(world, name_server, syslog, sockets, authority):
 
 
 @pytest.fixture
-def policy(sockets):
-    service = policy_module.Policy(sockets)
-    yield service
-    assert service.finish() == []
-
-
-@pytest.fixture
 def servers(sink, dns, files):
-    for domain, address in SERVERS.items():
-        sink.listen(address, certificate=files.get(domain))
-    dns.add(*[line for domain, address in SERVERS.items() for line in (
-        f"mx-host={domain},mail.{domain},10", f"host-record=mail.{domain},{address}")])
-    yield sink
-    for address in SERVERS.values():
-        sink.unlisten(address)
+    yield from outbound.servers_with_tls(sink, dns, SERVERS, files)
 
 
 @pytest.fixture
-def server(servers, sendmail_of_module, policy):
-    sendmail_of_module.begin_test()
-    yield sendmail_of_module
-    sendmail_of_module.end_test()
+def hosts(servers):
+    return servers
 
 
 def outcomes(server, policy, lua, domains=SERVERS, options=()):
@@ -199,6 +174,16 @@ def test_no_answer_is_not_in_clear(server, policy):
         assert server.send("ann@sender.test", f"bob@{domain}", MESSAGE).ok
     server.settle()
     assert len(server.queue()) == 2
+
+
+def test_names_of_connections(policy):
+    """A number behind the name of a map is that of a sender, whose name the script is told."""
+    policy.start(None, outbound.store(policy), config=relays.configuration(), mxout="""
+        function ServerDetails() print(ConnectionId, ConnectionName) end
+    """)
+    for name in ("server_tls", "server_tls.1", "server_tls.7"):
+        assert policy.look_up(name, "tls_srv:a.test | bob@b.test.") == "NOTFOUND ", name
+    assert policy.out().splitlines() == ["0\tdirect", "1\tother", "7\t"]
 
 
 def test_with_an_access_database(servers, make_sendmail, policy, sockets, authority):

@@ -5,16 +5,12 @@ import pytest
 
 from rig import certificates, machine, outbound, postfix
 from rig import policy as policy_module
+from rig.deciding import authority, policy, server, sockets   # noqa: F401 (fixtures)
 from rig.outbound import MESSAGE
 
 # domain: address of its server, mail.DOMAIN
 SERVERS = {"right.test": "127.0.0.41", "wrong.test": "127.0.0.42", "expired.test": "127.0.0.43",
            "self.test": "127.0.0.44", "clear.test": "127.0.0.45"}
-
-
-@pytest.fixture(scope="module")
-def authority():
-    return certificates.Authority()
 
 
 @pytest.fixture(scope="module")
@@ -27,12 +23,7 @@ def files(authority):
 
 
 @pytest.fixture(scope="module")
-def sockets():
-    return outbound.socket_directory()
-
-
-@pytest.fixture(scope="module")
-def postfix_of_module(world, name_server, sockets, authority):
+def mta_of_module(world, name_server, sockets, authority):
     service = policy_module.Policy(sockets)
     server = postfix.Postfix(world, 2720, parameters={
         **outbound.parameters(service, "mx", "tls", "ehlo_out"),
@@ -43,28 +34,13 @@ def postfix_of_module(world, name_server, sockets, authority):
 
 
 @pytest.fixture
-def policy(sockets):
-    service = policy_module.Policy(sockets)
-    yield service
-    assert service.finish() == []
-
-
-@pytest.fixture
 def servers(sink, dns, files):
-    for domain, address in SERVERS.items():
-        sink.listen(address, certificate=files.get(domain))
-    dns.add(*[line for domain, address in SERVERS.items() for line in (
-        f"mx-host={domain},mail.{domain},10", f"host-record=mail.{domain},{address}")])
-    yield sink
-    for address in SERVERS.values():
-        sink.unlisten(address)
+    yield from outbound.servers_with_tls(sink, dns, SERVERS, files)
 
 
 @pytest.fixture
-def server(servers, postfix_of_module, policy):
-    postfix_of_module.begin_test()
-    yield postfix_of_module
-    postfix_of_module.end_test()
+def hosts(servers):
+    return servers
 
 
 def outcomes(server, policy, lua, domains=SERVERS, options=()):

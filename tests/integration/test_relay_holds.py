@@ -8,6 +8,7 @@ import pytest
 from rig import machine, outbound, queue, relays
 from rig import milter as milter_module
 from rig import policy as policy_module
+from rig.deciding import sockets   # noqa: F401 (fixture)
 from rig.relays import RELAYS
 
 SENDER, BOB = "ann@sender.test", "bob@one.test"
@@ -63,15 +64,10 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def sockets():
-    return outbound.socket_directory()
-
-
-@pytest.fixture(scope="module")
 def postfix_of_module(world, name_server, sockets):
     service = policy_module.Policy(sockets)
     made = relays.written(service, relays.configuration(), NOBODY, "agent.mta=postfix")
-    server = relays.start_postfix(world, 2770, milter_module.Milter(sockets / "milter.sock"), *made)
+    server = relays.start_postfix(world, 2780, milter_module.Milter(sockets / "milter.sock"), *made)
     yield server
     server.stop()
 

@@ -8,6 +8,7 @@ from rig import certificates, machine
 from rig import milter as milter_module
 from rig import outbound, relays
 from rig import policy as policy_module
+from rig.deciding import sockets   # noqa: F401 (fixture)
 from rig.relays import CHOOSE, FIELD, RELAYS
 from test_examples import example
 
@@ -36,11 +37,6 @@ class Site:
         assert delivery.host == RELAYS[name]
         assert delivery.header(FIELD) == []
         return delivery
-
-
-@pytest.fixture(scope="module")
-def sockets():
-    return outbound.socket_directory()
 
 
 @pytest.fixture(scope="module")

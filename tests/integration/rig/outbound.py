@@ -40,6 +40,18 @@ def three_hosts(sink, dns):
         sink.unlisten(address)
 
 
+def servers_with_tls(sink, dns, servers, files):
+    """servers: address by domain, of mail.DOMAIN; files: certificate and key by domain, none is no
+    TLS. As a fixture yields them."""
+    for domain, address in servers.items():
+        sink.listen(address, certificate=files.get(domain))
+    dns.add(*[line for domain, address in servers.items() for line in (
+        f"mx-host={domain},mail.{domain},10", f"host-record=mail.{domain},{address}")])
+    yield sink
+    for address in servers.values():
+        sink.unlisten(address)
+
+
 def store(policy):
     return f"store=sqlite:{policy.directory}/store.db"
 
