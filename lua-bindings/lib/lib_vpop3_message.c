@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -166,18 +167,14 @@ static int l_get_message_line(lua_State *L)
 
 /* ---- attachments ---- */
 
-/* The directory of the file must be one of lua.attachment_dirs, or below one. */
-static bool directory_allowed(const struct config *c, const char *file)
+/* Is the open directory one of lua.attachment_dirs, or below one? */
+static bool is_allowed(const struct config *c, int directory)
 {
-	const char *slash = strrchr(file, '/');
-	char directory[PATH_MAX], real[PATH_MAX], allowed[PATH_MAX];
+	char link[40], real[PATH_MAX], allowed[PATH_MAX];
 	size_t n;
 
-	if (slash == NULL || slash == file || (size_t)(slash - file) >= sizeof directory)
-		return false;
-	memcpy(directory, file, (size_t)(slash - file));
-	directory[slash - file] = '\0';
-	if (realpath(directory, real) == NULL)
+	snprintf(link, sizeof link, "/proc/self/fd/%d", directory);
+	if (realpath(link, real) == NULL)
 		return false;
 	for (size_t i = 0; i < c->lua.attachment_dirs.n; i++) {
 		if (realpath(c->lua.attachment_dirs.v[i], allowed) == NULL)
@@ -189,10 +186,30 @@ static bool directory_allowed(const struct config *c, const char *file)
 	return false;
 }
 
-static bool save(const struct mime *mime, size_t i, const char *file)
+/* The directory of the file, opened before it is looked at, so that nobody exchanges it for another
+ * one in between; -1: it is not there, or not allowed. */
+static int open_directory(const struct config *c, const char *file)
 {
-	int fd =
-	    open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
+	const char *slash = strrchr(file, '/');
+	char directory[PATH_MAX];
+	int fd;
+
+	if (slash == NULL || slash == file || (size_t)(slash - file) >= sizeof directory)
+		return -1;
+	memcpy(directory, file, (size_t)(slash - file));
+	directory[slash - file] = '\0';
+	fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0 && !is_allowed(c, fd)) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+static bool save(const struct mime *mime, size_t i, int directory, const char *name)
+{
+	int fd = openat(directory, name,
+	    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
 	struct mime_sink sink = {mime_write_fd, &fd};
 	bool fine;
 
@@ -202,7 +219,7 @@ static bool save(const struct mime *mime, size_t i, const char *file)
 	if (close(fd) != 0)
 		fine = false;
 	if (!fine)
-		unlink(file);
+		unlinkat(directory, name, 0);
 	return fine;
 }
 
@@ -222,14 +239,18 @@ static int l_save_attachment(lua_State *L)
 	l_refuse_in_safety_mode(L, "VPOP3.SaveAttachment");
 	if (number >= 1 && number <= (lua_Number)n) {
 		const struct mime_attachment *a = mime_attachment(v->mime, (size_t)number - 1);
+		int directory;
 
 		l_charge(L, a->size / WORK_BYTE);
-		if (!directory_allowed(script_set_config(runtime_set(rt)), file))
+		directory = open_directory(script_set_config(runtime_set(rt)), file);
+		if (directory < 0) {
 			log_warn(runtime_log_id(rt),
 			    "VPOP3.SaveAttachment: %.200s is not below a directory of lua.attachment_dirs",
 			    file);
-		else
-			fine = save(v->mime, (size_t)number - 1, file);
+		} else {
+			fine = save(v->mime, (size_t)number - 1, directory, strrchr(file, '/') + 1);
+			close(directory);
+		}
 	}
 	lua_pushboolean(L, fine);
 	return 1;

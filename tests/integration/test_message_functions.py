@@ -70,16 +70,20 @@ def test_save_attachment(mta, milter):
     allowed = milter.directory / "attachments"
     allowed.mkdir(mode=0o777)
     allowed.chmod(0o777)
+    (allowed / "link").symlink_to(milter.directory)
+    (allowed / "file").symlink_to(milter.directory / "two.pdf")
     milter.start(f'''
         function ProcessMessage(f, s, r, a, mime, size, attachments)
             print("saved", VPOP3.SaveAttachment(1, "{allowed}/one.pdf"))
             print("outside", VPOP3.SaveAttachment(1, "{milter.directory}/one.pdf"))
             print("above", VPOP3.SaveAttachment(1, "{allowed}/../two.pdf"))
+            print("linked", VPOP3.SaveAttachment(1, "{allowed}/link/two.pdf"))
+            print("a link", VPOP3.SaveAttachment(1, "{allowed}/file"))
             print("second", VPOP3.SaveAttachment(2, "{allowed}/none.pdf"))
         end
     ''', f"lua.attachment_dirs={allowed}")
     assert mta.send(SENDER, BOB, MESSAGE).code == 250
-    printed(milter, "saved\ttrue", "outside\tfalse", "above\tfalse", "second\tfalse")
+    printed(milter, "saved\ttrue", "outside\tfalse", "above\tfalse", "linked\tfalse", "a link\tfalse", "second\tfalse")
     assert (allowed / "one.pdf").read_bytes() == PDF
     assert not (milter.directory / "two.pdf").exists()
     assert "lua.attachment_dirs" in milter.log()
