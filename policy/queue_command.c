@@ -222,3 +222,54 @@ bool queue_command_run(const struct config *c, const char *request, size_t n,
 	strlist_clear(&argv);
 	return fine;
 }
+
+/* ---- the age of messages ---- */
+
+struct said {
+	char text[64];
+	size_t n;
+};
+
+static bool take_text(const char *bytes, size_t n, void *arg)
+{
+	struct said *s = arg;
+
+	if (s->n + n >= sizeof s->text)
+		return false;
+	memcpy(s->text + s->n, bytes, n);
+	s->n += n;
+	return true;
+}
+
+/* "5d", "36h"; without a unit it is days, as postconf(5) has it for this one. */
+static int64_t seconds_of(const char *text)
+{
+	static const struct {
+		char unit;
+		int64_t seconds;
+	} units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}, {'w', 604800}, {'\n', 86400}};
+	char *end;
+	int64_t n = strtoll(text, &end, 10);
+
+	for (size_t i = 0; end != text && n >= 0 && i < sizeof units / sizeof *units; i++)
+		if (*end == units[i].unit)
+			return n < INT32_MAX ? n * units[i].seconds : -1;
+	return -1;
+}
+
+int64_t queue_command_lifetime_s(const struct config *c)
+{
+	static const struct command postconf = {
+	    .program = "postconf", .words = {"-x", "-h", "maximal_queue_lifetime"}};
+	struct strlist argv = STRLIST_INIT;
+	struct said said = {.n = 0};
+	char why[200];
+	bool fine;
+
+	if (is_sendmail(c))
+		return -1;
+	prepare(c, &postconf, "", &argv);
+	fine = run(argv.v, take_text, &said, why, sizeof why);
+	strlist_clear(&argv);
+	return fine ? seconds_of(said.text) : -1;
+}

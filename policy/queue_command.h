@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* letter               Postfix               Sendmail */
 #define QUEUE_LIST 'l'	    /* postqueue -j	 sendmail -bp */
@@ -28,3 +29,5 @@ const char *queue_command_refused(const struct config *, const char *request, si
  * (size bytes) says what went wrong. */
 bool queue_command_run(const struct config *, const char *request, size_t n,
     bool (*output)(const char *bytes, size_t n, void *arg), void *arg, char *why, size_t size);
+/* How old a message may be before Postfix returns it after a try that fails; -1: not known. */
+int64_t queue_command_lifetime_s(const struct config *);

@@ -172,6 +172,20 @@ static int block_signals(void)
 	return signalfd(-1, &ends, SFD_CLOEXEC);
 }
 
+/* The age of a message counts from its arrival: after a hold there must be time for tries. */
+static void check_lifetime(const struct config *c)
+{
+	int64_t lifetime_s = queue_command_lifetime_s(c),
+		hold_s = c->agent.most_hold_minutes * 60LL;
+
+	if (lifetime_s >= 0 && hold_s > lifetime_s / 4 * 3)
+		log_warn(NULL,
+		    "agent.most_hold_minutes = %d, and Postfix returns mail after %lld minutes "
+		    "(maximal_queue_lifetime), holds included: a message that was held for long "
+		    "may have one try only; lower the first, or raise the other",
+		    c->agent.most_hold_minutes, (long long)(lifetime_s / 60));
+}
+
 static int serve(const struct config *c)
 {
 	struct pollfd p[] = {{.fd = block_signals(), .events = POLLIN}, {.events = POLLIN}};
@@ -191,6 +205,7 @@ static int serve(const struct config *c)
 		log_error(NULL, "agent.socket = \"%s\": %s", c->agent.socket, strerror(errno));
 		return EX_CONFIG;
 	}
+	check_lifetime(c);
 	log_info(NULL, "ready on %s", c->agent.socket);
 	notify("READY=1");
 	background_ready();

@@ -197,6 +197,7 @@ def test_age_after_a_long_hold(site, sink, lifetime, end):
     site.server.reload()
     sink.answer("RCPT", "450 4.2.1 later", host=HOST)
     site.start(SKIP)
+    site.queue.wait_log("warn: agent.most_hold_minutes = 4320, and Postfix returns mail after")
     queue_id = site.send()
     arrived = (site.server.top / "spool/hold" / queue_id).stat().st_mtime
     machine.wait_until(lambda: time.time() > arrived + 2, 10, "two seconds of age")

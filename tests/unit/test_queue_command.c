@@ -54,7 +54,7 @@ static int open_directory(void **state)
 static int close_directory(void **state)
 {
 	static const char *const files[] = {
-	    "postsuper", "postqueue", "postkick", "sendmail", "calls"};
+	    "postsuper", "postqueue", "postkick", "postconf", "sendmail", "calls"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
@@ -167,12 +167,37 @@ static void test_output_and_failures(void **state)
 	config.agent.commands = directory;
 }
 
+static void test_lifetime(void **state)
+{
+	static const struct {
+		const char *said;
+		int64_t seconds;
+	} rows[] = {{"5d", 432000}, {"36h", 129600}, {"90m", 5400}, {"7", 604800}, {"1w", 604800},
+	    {"0", 0}, {"", -1}, {"d", -1}, {"-1d", -1}, {"5x", -1}, {"99999999999999d", -1},
+	    {"5555555555555555555555555555555555555555555555555555555555555555555d", -1}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		char *text =
+		    xasprintf("#!/bin/sh\n[ \"$3 $4 $5\" = '-x -h maximal_queue_lifetime' ] "
+			      "|| exit 1\necho %s\n",
+			rows[i].said);
+
+		put("postconf", text);
+		free(text);
+		assert_int_equal(queue_command_lifetime_s(&config), rows[i].seconds);
+	}
+	put("postconf", "#!/bin/sh\necho 5d\nexit 1\n");
+	assert_int_equal(queue_command_lifetime_s(&config), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_refused),
 	    cmocka_unit_test(test_arguments),
 	    cmocka_unit_test(test_output_and_failures),
+	    cmocka_unit_test(test_lifetime),
 	};
 
 	return cmocka_run_group_tests(tests, open_directory, close_directory);
