@@ -204,29 +204,10 @@ static bool run(
 	return false;
 }
 
-bool queue_command_run(const struct config *c, const char *request, size_t n,
-    bool (*output)(const char *bytes, size_t n, void *arg), void *arg, char *why, size_t size)
-{
-	const char *refused = queue_command_refused(c, request, n);
-	const struct command *command = find(c, request, n);
-	struct strlist argv = STRLIST_INIT;
-	char id[ID_BYTES];
-	bool fine;
-
-	if (refused != NULL || !take_id(request, n, id)) {
-		snprintf(why, size, "%s", refused);
-		return false;
-	}
-	prepare(c, command, id, &argv);
-	fine = run(argv.v, command->output ? output : NULL, arg, why, size);
-	strlist_clear(&argv);
-	return fine;
-}
-
-/* ---- the age of messages ---- */
+/* ---- settings of Postfix ---- */
 
 struct said {
-	char text[64];
+	char text[4096];
 	size_t n;
 };
 
@@ -239,6 +220,20 @@ static bool take_text(const char *bytes, size_t n, void *arg)
 	memcpy(s->text + s->n, bytes, n);
 	s->n += n;
 	return true;
+}
+
+/* A zeroed *said gets the value of a parameter. */
+static bool read_parameter(const struct config *c, const char *name, struct said *said)
+{
+	const struct command postconf = {.program = "postconf", .words = {"-x", "-h", name}};
+	struct strlist argv = STRLIST_INIT;
+	char why[200];
+	bool fine;
+
+	prepare(c, &postconf, "", &argv);
+	fine = run(argv.v, take_text, said, why, sizeof why);
+	strlist_clear(&argv);
+	return fine;
 }
 
 /* "5d", "36h"; without a unit it is days, as postconf(5) has it for this one. */
@@ -259,17 +254,45 @@ static int64_t seconds_of(const char *text)
 
 int64_t queue_command_lifetime_s(const struct config *c)
 {
-	static const struct command postconf = {
-	    .program = "postconf", .words = {"-x", "-h", "maximal_queue_lifetime"}};
-	struct strlist argv = STRLIST_INIT;
 	struct said said = {.n = 0};
-	char why[200];
+
+	if (is_sendmail(c) || !read_parameter(c, "maximal_queue_lifetime", &said))
+		return -1;
+	return seconds_of(said.text);
+}
+
+/* Postfix forgets the sender of a message that is requeued, so the map must be asked for it. */
+static bool asks_for_sender(const struct config *c)
+{
+	struct said said = {.n = 0};
+
+	return read_parameter(c, "header_checks", &said) && strstr(said.text, ":header") != NULL;
+}
+
+/* ---- requests ---- */
+
+bool queue_command_run(const struct config *c, const char *request, size_t n,
+    bool (*output)(const char *bytes, size_t n, void *arg), void *arg, char *why, size_t size)
+{
+	const char *refused = queue_command_refused(c, request, n);
+	const struct command *command = find(c, request, n);
+	struct strlist argv = STRLIST_INIT;
+	char id[ID_BYTES];
 	bool fine;
 
-	if (is_sendmail(c))
-		return -1;
-	prepare(c, &postconf, "", &argv);
-	fine = run(argv.v, take_text, &said, why, sizeof why);
+	if (refused != NULL || !take_id(request, n, id)) {
+		snprintf(why, size, "%s", refused);
+		return false;
+	}
+	if (command->letter == QUEUE_REQUEUE && !asks_for_sender(c)) {
+		snprintf(why, size,
+		    "header_checks of Postfix does not ask the map \"header\": the "
+		    "message would go without its sender; `mailhooks setup` has the "
+		    "line");
+		return false;
+	}
+	prepare(c, command, id, &argv);
+	fine = run(argv.v, command->output ? output : NULL, arg, why, size);
 	strlist_clear(&argv);
-	return fine ? seconds_of(said.text) : -1;
+	return fine;
 }

@@ -16,7 +16,7 @@
 #define QUEUE_HOLD 'h'	    /* postsuper -h ID	 sendmail -QCheckFile -qIID */
 #define QUEUE_RELEASE 'H'   /* postsuper -H ID	 sendmail -Q -qQ -qIID */
 #define QUEUE_EXPIRE 'e'    /* postsuper -e ID: returned to the sender instead of the next try */
-#define QUEUE_REQUEUE 'r'   /* postsuper -r ID: passes cleanup(8) again, with a new id */
+#define QUEUE_REQUEUE 'r'   /* postsuper -r ID: passes cleanup(8) again, if that asks the map */
 #define QUEUE_PICKUP 'p'    /* postkick public pickup W: what is requeued waits no longer */
 #define QUEUE_TRY 'i'	    /* postqueue -i ID: the next try is now */
 

@@ -167,6 +167,23 @@ static void test_output_and_failures(void **state)
 	config.agent.commands = directory;
 }
 
+/* A message that would lose its sender stays as it is. */
+static void test_requeue_needs_the_map(void **state)
+{
+	char why[400];
+
+	(void)state;
+	put("postconf", "#!/bin/sh\n[ \"$5\" = header_checks ] || exit 1\n"
+			"echo 'regexp:/etc/postfix/header_checks'\n");
+	assert_false(queue_command_run(&config, "r4WxyzABCD1", 11, NULL, NULL, why, sizeof why));
+	assert_non_null(strstr(why, "mailhooks setup"));
+	put("postconf", "#!/bin/sh\necho "
+			"'pipemap:{regexp:/etc/postfix/requeue,socketmap:unix:a.sock:header}'\n");
+	assert_true(queue_command_run(&config, "r4WxyzABCD1", 11, NULL, NULL, why, sizeof why));
+	put("postconf", "#!/bin/sh\nexit 1\n");
+	assert_false(queue_command_run(&config, "r4WxyzABCD1", 11, NULL, NULL, why, sizeof why));
+}
+
 static void test_lifetime(void **state)
 {
 	static const struct {
@@ -197,6 +214,7 @@ int main(void)
 	    cmocka_unit_test(test_refused),
 	    cmocka_unit_test(test_arguments),
 	    cmocka_unit_test(test_output_and_failures),
+	    cmocka_unit_test(test_requeue_needs_the_map),
 	    cmocka_unit_test(test_lifetime),
 	};
 
