@@ -53,8 +53,8 @@ static struct slice trimmed(struct slice t)
 	return t;
 }
 
-/* "<a@b>", "Name <a@b>", "<@x,@y:a@b>", "a@b", "<>" and "" to the address itself. */
-static struct slice bare_address(struct slice t)
+/* What stands between the brackets, or all of it. */
+static struct slice without_brackets(struct slice t)
 {
 	size_t open = find_bare(t, '<');
 
@@ -62,18 +62,19 @@ static struct slice bare_address(struct slice t)
 		t = after(t, open + 1);
 		t.n = find_bare(t, '>');
 	}
-	t = trimmed(t);
-	if (t.n > 0 && t.s[0] == '@') { /* source route, RFC 5321 appendix C */
-		size_t colon = find_bare(t, ':');
+	return trimmed(t);
+}
 
-		if (colon < t.n)
-			t = trimmed(after(t, colon + 1));
-	}
-	return t;
+/* RFC 5321 appendix C: "@x,@y:a@b" is "a@b". */
+static struct slice without_route(struct slice t)
+{
+	size_t colon = t.n > 0 && t.s[0] == '@' ? find_bare(t, ':') : t.n;
+
+	return colon < t.n ? trimmed(after(t, colon + 1)) : t;
 }
 
 /* The text without the blanks and comments that stand outside of quotes, which both MTAs skip
- * (observed); the text as it stands when nothing else is in it. */
+ * (observed). */
 static char *without_blanks(struct slice t)
 {
 	char *out = xmalloc(t.n + 1);
@@ -100,12 +101,20 @@ static char *without_blanks(struct slice t)
 			comments--;
 		i += width - 1;
 	}
-	if (n == 0 || comments > 0) {
-		memcpy(out, t.s, t.n);
-		n = t.n;
-	}
 	out[n] = '\0';
 	return out;
+}
+
+/* Other ways to write the null sender: comments only, "", and a group without members (observed on
+ * Postfix; Sendmail refuses what it does not take for it). */
+static bool is_nobody(const char *plain)
+{
+	struct slice t = {plain, strlen(plain)};
+	size_t end = find_bare(t, ';');
+
+	if (t.n == 0 || strcmp(plain, "\"\"") == 0)
+		return true;
+	return end + 1 == t.n && (end == 0 || find_bare(t, ':') == end - 1);
 }
 
 static void parse_address(struct envelope_address *e, const char *argument)
@@ -114,14 +123,24 @@ static void parse_address(struct envelope_address *e, const char *argument)
 	size_t most = 2 * LIMIT_ADDRESS_BYTES;
 	struct slice t = {argument, strnlen(argument, most + 1)};
 	bool path = find_bare(t, '<') < t.n; /* else a blank may be one of the local part */
+	char *plain;
 
-	if (t.n <= most)
-		t = bare_address(t);
+	if (t.n > most) {
+		e->too_long = true;
+		e->address = xstrndup(t.s, LIMIT_ADDRESS_BYTES);
+		return;
+	}
+	t = without_route(without_brackets(t));
+	plain = without_blanks(t);
+	if (is_nobody(plain))
+		t.n = 0;
+	else if (path)
+		t = (struct slice){plain, strlen(plain)};
 	e->too_long = t.n > LIMIT_ADDRESS_BYTES;
-	if (path && !e->too_long)
-		e->address = without_blanks(t);
-	else
-		e->address = xstrndup(t.s, e->too_long ? LIMIT_ADDRESS_BYTES : t.n);
+	e->doubtful =
+	    find_bare(t, ';') < t.n || (t.n > 0 && t.s[0] == '@' && find_bare(t, ':') < t.n);
+	e->address = xstrndup(t.s, e->too_long ? LIMIT_ADDRESS_BYTES : t.n);
+	free(plain);
 }
 
 /* A parameter that is not one ("", "=x") is left out; what is too long to be true as well. */

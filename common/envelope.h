@@ -14,6 +14,7 @@ struct esmtp_parameter {
 struct envelope_address {
 	char *address; /* without angle brackets, source route, comments; "" is the null sender */
 	bool too_long; /* over LIMIT_ADDRESS_BYTES: refuse it; address is only its beginning */
+	bool doubtful; /* a group, or a route behind a comment: MTAs read them in their ways */
 	char *raw;     /* as received, parameters included; cut at LIMIT_COMMAND_BYTES */
 	struct esmtp_parameter *parameters; /* the first LIMIT_PARAMETERS, in order */
 	size_t nparameters;

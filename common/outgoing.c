@@ -194,6 +194,8 @@ const char *outgoing_known_address(const char *address)
 	}
 	if (why == NULL && quoted)
 		why = "an address has a quote that does not end";
+	if (why == NULL && address[0] == '@' && strchr(address, ':') != NULL)
+		why = "an address has a route";
 	return why;
 }
 

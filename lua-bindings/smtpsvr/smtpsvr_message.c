@@ -84,6 +84,8 @@ static bool refuse_sender(struct smtpsvr *s, struct verdict *v)
 		verdict_refuse(v, &s->refusal);
 	else if (message_sender(s->message)->too_long)
 		verdict_refuse_text(v, 501, "5.1.7", "Sender address too long");
+	else if (message_sender(s->message)->doubtful && script_set_needs(s->set)->mail_reply)
+		verdict_refuse_text(v, 501, "5.1.7", "Bad sender address syntax");
 	else if (!g->valid_client)
 		verdict_refuse_text(v, 550, "5.7.1", "Your address may not use this service");
 	else if (g->auth_required && !authenticated && !s->local_submission)
@@ -170,6 +172,10 @@ static void decide_recipient(
 
 	if (a->too_long) {
 		verdict_refuse_text(v, 501, "5.1.3", "Recipient address too long");
+		return;
+	}
+	if (a->doubtful && script_set_needs(s->set)->rcpt_reply) {
+		verdict_refuse_text(v, 501, "5.1.3", "Bad recipient address syntax");
 		return;
 	}
 	why = refuse_bounce(s, a->address);

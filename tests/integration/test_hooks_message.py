@@ -291,7 +291,7 @@ def test_whoever_is_replaced_gets_nothing(mta, milter):
              "bob @ one.test": BOB, "bob(c)@one.test": BOB, "(a(b))bob@one.test (c)": BOB, "b . ob@one.test": "b.ob@one.test",
              '"b ob" @one.test': '"b ob"@one.test', "@one.test:bob@one.test": BOB, "bob@one.test.": "bob@one.test.",
              '"(bob)"@one.test': '"(bob)"@one.test', "b\\ ob@one.test": "b\\ ob@one.test", "one.test!bob": "one.test!bob",
-             "bob@[ 127.0.0.21 ]": None, "x:bob@one.test;": "x:bob@one.test;", "bob@one.test;": "bob@one.test;"}
+             "bob@[ 127.0.0.21 ]": None}
     seen = []
     for form, shown in forms.items():
         with mta.client() as c:
@@ -299,12 +299,52 @@ def test_whoever_is_replaced_gets_nothing(mta, milter):
             if c.command(f"RCPT TO:<{form}>").code != 250:
                 continue
             code = c.data(smtp.crlf(MESSAGE)).code
-            assert code == (550 if ";" in form or "[ " in form else 250), form
+            assert code == (550 if "[ " in form else 250), form
         printed_now = milter.out().splitlines()[-1]
         assert shown in (None, printed_now), form
         seen.append(form)
     assert len(seen) > 12
     assert set(recipients(mta)) == {"new@two.test"}
+
+
+DOUBTFUL = ["x:bob@one.test;", "bob@one.test;", "x : bob @ one.test ;", "(c)@one.test:bob@one.test"]
+
+
+def test_doubtful_addresses(mta, milter):
+    """The MTAs make different addresses of them, and no hook would know which: refused where a hook
+    is asked, and whoever cannot be removed makes the message refused."""
+    milter.start('function DoMAILFROM() end function DoRCPTTO() end')
+    with mta.client() as c:
+        for form in DOUBTFUL:
+            assert c.command(f"MAIL FROM:<{form}>").code in (501, 553), form
+            assert c.mail(SENDER).code == 250
+            assert c.command(f"RCPT TO:<{form}>").code in (501, 553), form
+            c.rset()
+    milter.script("smtpsvr.lua", process('actions.SendToOriginalRecipients = false actions.Recipients = {"new@two.test"}'))
+    milter.reload()
+    for form in DOUBTFUL:
+        with mta.client() as c:
+            c.mail(SENDER)
+            if c.command(f"RCPT TO:<{form}>").code == 250:
+                assert c.data(smtp.crlf(MESSAGE)).code == 550, form
+    mta.settle()
+    assert mta.deliveries() == []
+
+
+def test_null_sender_in_disguise(mta, milter):
+    """Whatever is written, a hook sees "" when the message goes out with the null sender."""
+    milter.start('function DoMAILFROM(data, from) print("[" .. from .. "]") end')
+    sent = 0
+    for form in ("<>", "< >", "<(x)>", "<(x) >", "<(x>", '<"">', "<x:;>", "<;>", "<@a.test:>", "(x)", '""'):
+        with mta.client() as c:
+            if c.command(f"MAIL FROM:{form}").code != 250:
+                continue
+            assert milter.out().splitlines()[-1] == "[]", form
+            c.rcpt(BOB)
+            assert c.data(smtp.crlf(MESSAGE)).code == 250
+            sent += 1
+    assert sent >= 4
+    assert {d.sender for d in mta.wait_deliveries(sent)} <= {"", f"MAILER-DAEMON@{mta.hostname}"}
 
 
 def changed(mta, milter, *modifiers):

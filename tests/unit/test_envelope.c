@@ -50,12 +50,21 @@ static void test_addresses(void **state)
 	    {"<joe @ b>", "joe@b"},
 	    {"<\"joe blow\" @b>", "\"joe blow\"@b"},
 	    {"<a(x)@b>", "a@b"},
-	    {"<(x(y)\\)z)a@(\"b>", "(x(y)\\)z)a@(\"b>"},
+	    {"<(x(y)\\)z)a@(\"b>", "a@"},
 	    {"<(x(y)\\)z)a@b>", "a@b"},
 	    {"<\"(\"@b>", "\"(\"@b"},
 	    {"<a@[1 (2]>", "a@[1 (2]"},
-	    {"<(x)>", "(x)"}, /* never taken for the null sender */
-	    {"<(a@b>", "(a@b"},
+	    {"<(x)@y:a@b>", "@y:a@b"}, /* doubtful, too */
+	    {"<(x)>", ""},	       /* null senders */
+	    {"<(a@b>", ""},
+	    {"(x)", ""},
+	    {"<\"\">", ""},
+	    {"\"\"", ""},
+	    {"<x:;>", ""},
+	    {"<x (y) : ;>", ""},
+	    {"<;>", ""},
+	    {"<\"\"@b>", "\"\"@b"},
+	    {"<x:;y>", "x:;y"},
 	    {"<x : a@b ;>", "x:a@b;"}, /* Postfix takes a@b, Sendmail x:a@b (observed) */
 	    {"<m\xc3\xbcller@b>", "m\xc3\xbcller@b"},
 	    {"<%s%n@b>", "%s%n@b"},

@@ -131,7 +131,7 @@ static void test_addresses(void **state)
 	    {"|/bin/sh", false, true},
 	    {"/etc/passwd", false, true},
 	    {"\"|/bin/sh\"", false, true},
-	    {"@relay:user@example.com", false, true},
+	    {"@relay:user@example.com", false, false},
 	    {"a\\@b@example.com", false, true},
 	    {"a@b@example.com", false, true},
 	    {"user@", false, true},
