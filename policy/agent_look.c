@@ -168,7 +168,7 @@ static void take(
 	c->record.chosen = relayout_filter(choice->taker);
 	c->actions.Priority = choice->Priority;
 	c->requeue = p->config->agent.mta == AGENT_POSTFIX &&
-		     strcmp(c->record.chosen, c->record.filter) != 0;
+		     (c->record.filter == NULL || strcmp(c->record.chosen, c->record.filter) != 0);
 	c->release = save(p, c);
 	log_info(&id, "sender %d (%.64s) takes the message: %.300s", choice->taker->id,
 	    choice->taker->name, choice->taker->relay);

@@ -85,9 +85,10 @@ def site(sink, sockets, postfix_of_module):
 @pytest.mark.parametrize("sender", ["big", "other"])
 def test_asked_again(site, sender):
     """It waits while every sender skips it; the first one that takes it later sends it. The other
-    sender than the queue file names needs a requeue."""
+    sender than the queue file names needs a requeue, which a field that came with the message does not
+    disturb."""
     site.start(NOBODY)
-    queue_id = site.hold()
+    queue_id = site.hold(f"{FIELD}: 1-2\n{MESSAGE}")
     assert site.state(queue_id) == "hold"
     machine.wait_until(lambda: site.policy.log().count("skips the message: closed") >= 4, 15,
                        "two passes")
