@@ -412,7 +412,8 @@ def test_long_folded_and_8bit_fields_stay(mta, milter):
 def test_message_lines(mta, milter):
     milter.start('''
         lines = {}
-        function MessageLine(line) lines[#lines + 1] = line end
+        function MessageLineRaw(line) raw = line end
+        function MessageLine(line) lines[#lines + 1] = line == raw and line or "not the raw line" end
         function EndMessage() print(#lines) for _, l in ipairs(lines) do print("[" .. l .. "]") end end
     ''')
     assert mta.send(SENDER, BOB, "X-First: 1\n 2\nSubject: s\n\none\n\n..three\n").code == 250

@@ -42,16 +42,22 @@ static void l_take(lua_State *L, int first, int n, struct instance *in, void *ar
 	snprintf(a->text, sizeof a->text, "%s", lua_tostring(L, first));
 }
 
-static void live(struct script_set *set, const char *expected)
+static void ask(struct script_set *set, struct answer *a)
 {
-	struct answer a = {""};
-	struct instance_call c = {.hook = "Check", .l_results = l_take, .arg = &a};
+	struct instance_call c = {.hook = "Check", .l_results = l_take, .arg = a};
 	struct instance in;
 
 	assert_int_equal(instance_open(&in, set, SCRIPT_PASSWORDCHECK, NULL, INT64_MAX, NULL, NULL),
 	    INSTANCE_DONE);
 	assert_int_equal(instance_call(&in, &c), INSTANCE_DONE);
 	instance_close(&in);
+}
+
+static void live(struct script_set *set, const char *expected)
+{
+	struct answer a = {""};
+
+	ask(set, &a);
 	assert_string_equal(a.text, expected);
 }
 
@@ -98,6 +104,65 @@ static void test_lives_that_do_not_share(void **state)
 	script_rig_close(&rig);
 }
 
+/* Texts that share although they play with names: each says the same in a life that shares, in the
+ * next one, and in one that has libraries of its own. */
+static void test_same_answers(void **state)
+{
+	static const char *const bodies[] = {
+	    "local print <const> = 5 return print",
+	    "local string_ = {} string_.sub = 1 return string_.sub",
+	    "local t = {} t.string = {} t.string.sub = 7 return t.string.sub",
+	    "local function type() return 'mine' end return type(1) .. math.type(1)",
+	    "function tostring(x) return 'own' end return tostring(1)",
+	    "function next() return 'n' end for k in pairs{a = 1} do return next() .. k end",
+	    "for _, print in ipairs{1, 2} do x = print end return x .. type(print)",
+	    "goto print do return 'no' end ::print:: return type(print)",
+	    "return tostring((function(...) local pairs = ... return pairs end)(1, 2, 3))",
+	    "return tostring(math.pi == math.huge) .. math.floor(math.pi)",
+	    "return select(2, pcall(function() print.x = 1 end))",
+	    "return select(2, pcall(function() return string.nothing() end))",
+	    "return select(2, pcall(function() return ('x'):nothing() end))",
+	    "return select(2, pcall(function() ('x').sub = 1 end))",
+	    "return tostring(string.sub == ('').sub) .. tostring(('').nothing)",
+	    "return select(2, pcall(setmetatable, 'x', {})) .. tostring(getmetatable('x'))",
+	    "local t = setmetatable({}, {__index = function(_, k) return k end}) return t.print",
+	    "local c = coroutine.wrap(function() x = coroutine.yield() end) c() c(7) return x",
+	    "local c = coroutine.create(function() x = string.rep end) coroutine.resume(c) "
+	    "return tostring(x == string.rep)",
+	    "math.randomseed(7) os.setsafety('k') unfinished = 'u' return tostring(debug.traceback)"
+	    ":sub(1, 8)",
+	    "return (('a'):gsub('a', {a = 'string.sub = nil'}))",
+	    "print 'x' io.write('y') return type(io.output())",
+	    "return tostring(unfinished)",
+	};
+	struct script_rig rig;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+		struct answer first = {""}, next = {""}, own = {""};
+		char text[1000];
+		struct script_set *set;
+
+		snprintf(text, sizeof text, "function Check() %s end", bodies[i]);
+		set = load(&rig, text);
+		if (!script_set_leaves_libraries(set))
+			fail_msg("does not share: %s", bodies[i]);
+		ask(set, &first);
+		ask(set, &next);
+		script_set_unref(set);
+		script_rig_close(&rig);
+		snprintf(text, sizeof text, "function Check() %s end Environment = _G", bodies[i]);
+		set = load(&rig, text);
+		assert_false(script_set_leaves_libraries(set));
+		ask(set, &own);
+		script_set_unref(set);
+		script_rig_close(&rig);
+		if (strcmp(first.text, own.text) != 0 || strcmp(next.text, own.text) != 0)
+			fail_msg("%s: \"%s\", then \"%s\", with libraries of its own \"%s\"",
+			    bodies[i], first.text, next.text, own.text);
+	}
+}
+
 /* "print = nil" has to hide print, which stands behind the environment of a life that shares. */
 static void test_base_function_taken_away(void **state)
 {
@@ -115,6 +180,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_lives_that_share),
 	    cmocka_unit_test(test_lives_that_do_not_share),
+	    cmocka_unit_test(test_same_answers),
 	    cmocka_unit_test(test_base_function_taken_away),
 	};
 
