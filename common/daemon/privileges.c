@@ -4,6 +4,7 @@
 #include "common/list.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -122,7 +123,10 @@ bool privileges_own(const char *path, const struct identity *id, const char *own
 	}
 	if (*group != '\0' && !find_group(group, &gid, error, size))
 		return false;
-	if (chmod(path, mode) != 0 || lchown(path, uid, gid) != 0) {
+	/* root does this in a directory of the other user: a link in the place of path leads
+	 * nowhere (R4) */
+	if (fchmodat(AT_FDCWD, path, mode, AT_SYMLINK_NOFOLLOW) != 0 ||
+	    lchown(path, uid, gid) != 0) {
 		snprintf(error, size, "owner or mode of %s: %s", path, strerror(errno));
 		return false;
 	}
