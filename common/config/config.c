@@ -108,12 +108,24 @@ static void on_error(cfg_t *cfg, const char *fmt, va_list ap)
 	config_failed(where, "%s (see mailhooks.conf(5))", text);
 }
 
+/* The value for an error message: without what follows the scheme of a URL that may hold a password
+ * (user:password@host, ?sentinel_password=). */
+static const char *harmless(const char *value, char *out, size_t size)
+{
+	const char *rest = strstr(value, "://");
+
+	if (rest == NULL || (strchr(rest, '@') == NULL && strstr(rest, "password") == NULL))
+		return value;
+	snprintf(out, size, "%.*s://...", (int)(rest - value), value);
+	return out;
+}
+
 /* Every value that is read or given by -o. */
 static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 {
 	const char *section = strcmp(cfg->name, "root") == 0 ? "" : cfg->name;
 	const struct setting *s = config_setting(section, opt->name);
-	char where[512], why[512];
+	char where[512], why[512], text[100];
 
 	place(cfg->line, where, sizeof where);
 	if (s == NULL) { /* libconfuse knows a path "section|name" */
@@ -123,7 +135,8 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 	}
 	if (!config_value_check(s, value, why, sizeof why)) {
 		config_failed(where, "%s%s%s = " SHOWN ": %s", section,
-		    section[0] != '\0' ? "." : "", s->name, value, why);
+		    section[0] != '\0' ? "." : "", s->name, harmless(value, text, sizeof text),
+		    why);
 		return -1;
 	}
 	if (load->override == NULL)

@@ -52,6 +52,10 @@ static const struct refusal refusals[] = {
     {"store = mysql://x", NULL, ":1", "sqlite:/absolute/path"},
     {"store = sqlite:relative", NULL, ":1", "sqlite:/absolute/path"},
     {"store = 'redis+unix://relative'", NULL, ":1", "wants an absolute path"},
+    /* no password reaches the log */
+    {"store = 'rediss://me:secret@a:99999'", NULL, ":1", "store = \"rediss://...\": "},
+    {"store = 'redis-sentinel:redis://a/?sentinel_password=secret'", NULL, ":1",
+	"store = \"redis-sentinel:redis://...\": "},
     {"store = 'redis://a,b'", NULL, ":1", "several hosts need redis-sentinel: or -cluster:"},
     {"user = 'a b'", NULL, ":1", "the name of a user or group"},
     {"service a { auth_required = maybe }", NULL, ":1", "true or false is wanted"},
