@@ -2,7 +2,7 @@
 #include "lua-bindings/mail/mail_mxout.h"
 
 #include "common/list.h"
-#include "lua-bindings/convert.h"
+#include "lua-bindings/outbound/checkfile_instance.h"
 
 #include <stdlib.h>
 
@@ -11,23 +11,12 @@ struct mail_mxout {
 	enum instance_end opened;
 };
 
-static void l_globals(lua_State *L, void *arg)
-{
-	(void)arg; /* which connection it will be is not known yet */
-	l_push_env(L);
-	lua_pushinteger(L, 0);
-	lua_setfield(L, -2, "ConnectionId");
-	lua_pushliteral(L, "");
-	lua_setfield(L, -2, "ConnectionName");
-	lua_pop(L, 1);
-}
-
 enum instance_end mail_mxout(struct mail *m, struct instance **out)
 {
 	if (m->mxout == NULL) {
 		m->mxout = xcalloc(1, sizeof *m->mxout);
 		m->mxout->opened = instance_open(&m->mxout->instance, m->set, SCRIPT_MXOUT, m->id,
-		    m->deadline_ms, l_globals, NULL);
+		    m->deadline_ms, l_checkfile_globals, NULL);
 	}
 	*out = &m->mxout->instance;
 	return m->mxout->opened;

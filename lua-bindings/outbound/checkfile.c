@@ -58,9 +58,9 @@ bool checkfile_wanted(const struct script_set *set)
 
 /* ---- arguments ---- */
 
-static void l_globals(lua_State *L, void *arg)
+void l_checkfile_globals(lua_State *L, void *arg)
 {
-	(void)arg; /* which connection it will be is not known yet */
+	(void)arg;
 	l_push_env(L);
 	lua_pushinteger(L, 0);
 	lua_setfield(L, -2, "ConnectionId");
@@ -159,8 +159,8 @@ static enum instance_end open_once(
     struct checkfile_run *r, const struct log_id *id, int64_t deadline_ms)
 {
 	if (!r->tried)
-		r->opened =
-		    instance_open(&r->own, r->set, SCRIPT_MXOUT, id, deadline_ms, l_globals, NULL);
+		r->opened = instance_open(
+		    &r->own, r->set, SCRIPT_MXOUT, id, deadline_ms, l_checkfile_globals, NULL);
 	r->tried = true;
 	return r->opened;
 }

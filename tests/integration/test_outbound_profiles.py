@@ -5,6 +5,7 @@ import pytest
 
 from rig import machine, outbound, postfix
 from rig import policy as policy_module
+from rig.deciding import policy, sockets   # noqa: F401 (fixtures)
 from rig.outbound import DOMAIN, HOSTS, MESSAGE
 
 CONFIG = """
@@ -32,11 +33,6 @@ end
 
 
 @pytest.fixture(scope="module")
-def sockets():
-    return outbound.socket_directory()
-
-
-@pytest.fixture(scope="module")
 def written(sockets):
     """main.cf parameters and master.cf lines."""
     service = policy_module.Policy(sockets)
@@ -54,13 +50,6 @@ def postfix_of_module(world, name_server, written):
     server = postfix.Postfix(world, 2780, parameters=written[0], master=written[1])
     yield server
     server.stop()
-
-
-@pytest.fixture
-def policy(sockets):
-    service = policy_module.Policy(sockets)
-    yield service
-    assert service.finish() == []
 
 
 @pytest.fixture
