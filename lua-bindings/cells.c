@@ -21,9 +21,21 @@ static size_t kind_of(size_t size)
 	return (size - 1) / CELLS_GRAIN;
 }
 
+size_t cells_taken(const struct cells *c)
+{
+	return c->bytes + c->large;
+}
+
+static bool may_take(const struct cells *c, size_t more)
+{
+	size_t taken = cells_taken(c);
+
+	return taken <= c->most && more <= c->most - taken;
+}
+
 static bool add_slab(struct cells *c)
 {
-	struct cells_slab *s = malloc(SLAB_BYTES);
+	struct cells_slab *s = may_take(c, SLAB_BYTES) ? malloc(SLAB_BYTES) : NULL;
 
 	if (s == NULL)
 		return false;
@@ -59,17 +71,31 @@ static void give(struct cells *c, void *block, size_t size)
 	c->free[kind] = block;
 }
 
+/* As realloc(). */
+static void *resize_large(struct cells *c, void *old, size_t old_size, size_t size)
+{
+	void *block = NULL;
+
+	if (size <= old_size || may_take(c, size - old_size))
+		block = realloc(old, size);
+	if (block != NULL)
+		c->large += size - old_size; /* wraps where it shrinks */
+	return block;
+}
+
 static void *get(struct cells *c, size_t size)
 {
-	return size > c->largest ? malloc(size) : take(c, size);
+	return size > c->largest ? resize_large(c, NULL, 0, size) : take(c, size);
 }
 
 static void put(struct cells *c, void *block, size_t size)
 {
-	if (size > c->largest)
-		free(block);
-	else
+	if (size <= c->largest) {
 		give(c, block, size);
+		return;
+	}
+	free(block);
+	c->large -= size;
 }
 
 void *cells_resize(struct cells *c, void *old, size_t old_size, size_t new_size)
@@ -84,7 +110,7 @@ void *cells_resize(struct cells *c, void *old, size_t old_size, size_t new_size)
 		return NULL;
 	}
 	if (smaller > c->largest)
-		return realloc(old, new_size);
+		return resize_large(c, old, old_size, new_size);
 	block = get(c, new_size);
 	if (block != NULL) {
 		memcpy(block, old, smaller);
@@ -101,5 +127,5 @@ void cells_clear(struct cells *c)
 		free(c->slabs);
 		c->slabs = next;
 	}
-	*c = (struct cells){.largest = c->largest};
+	*c = (struct cells){.largest = c->largest, .most = c->most};
 }

@@ -16,6 +16,8 @@
 
 #define FAIR_START_BYTES (512 * 1024) /* libraries, a script and some data */
 #define TELL_BYTES (64 * 1024)
+#define HELD_TIMES 2 /* with what lies between its objects a state takes so many times its cap */
+#define MOST_CAP ((SIZE_MAX - GUARD_SPARE_BYTES) / HELD_TIMES)
 #define HOOK_INTERVAL 1000 /* VM instructions between two looks at the clock, at most */
 
 /* What one instruction may take for each byte of a string: comparing strings of zero bytes takes 7
@@ -36,14 +38,20 @@ void guard_limit_total(size_t bytes)
 	atomic_store(&total_cap, bytes);
 }
 
+static void tell(struct guard *g, size_t taken)
+{
+	atomic_fetch_add_explicit(&total, taken - g->told, memory_order_relaxed);
+	g->told = taken;
+}
+
 static void account_memory(struct guard *g, size_t old_size, size_t new_size)
 {
+	size_t taken = cells_taken(&g->cells);
+
 	g->used += new_size - old_size; /* wraps where it shrinks */
-	if (g->used - g->told + TELL_BYTES > 2 * TELL_BYTES || g->used == 0) {
-		/* in large steps: a counter that all threads write for each object is slow */
-		atomic_fetch_add_explicit(&total, g->used - g->told, memory_order_relaxed);
-		g->told = g->used;
-	}
+	/* in large steps: a counter that all threads write for each object is slow */
+	if (taken - g->told + TELL_BYTES > 2 * TELL_BYTES)
+		tell(g, taken);
 }
 
 /* The sum counts for an instance that uses more than a fair start only: one greedy script must not
@@ -54,7 +62,7 @@ static bool may_grow(const struct guard *g, size_t old_size, size_t new_size)
 
 	if (new_size > g->cap || g->used - old_size > g->cap - new_size)
 		return false;
-	return all == 0 || g->used < FAIR_START_BYTES ||
+	return all == 0 || cells_taken(&g->cells) < FAIR_START_BYTES ||
 	       atomic_load_explicit(&total, memory_order_relaxed) - old_size + new_size <= all;
 }
 
@@ -178,6 +186,19 @@ void *guard_alloc(void *arg, void *old, size_t old_size, size_t new_size)
 	return p;
 }
 
+void guard_init(struct guard *g, size_t largest_cell)
+{
+	g->cells.largest = largest_cell;
+	guard_begin(g);
+	guard_stop(g);
+}
+
+void guard_clear(struct guard *g)
+{
+	cells_clear(&g->cells);
+	tell(g, 0);
+}
+
 /* ---- budgets ---- */
 
 static const char *spent_text(enum guard_spent why)
@@ -229,12 +250,14 @@ void guard_begin(struct guard *g)
 {
 	g->cap = 0;
 	g->string_cap = 0;
+	g->cells.most = SIZE_MAX;
 	g->longest = g->biggest = 0;
 }
 
 void guard_limit(struct guard *g, size_t base, size_t memory_bytes, int64_t time_ms)
 {
 	g->cap = memory_bytes < SIZE_MAX - base ? base + memory_bytes : SIZE_MAX;
+	g->cells.most = g->cap < MOST_CAP ? HELD_TIMES * g->cap + GUARD_SPARE_BYTES : SIZE_MAX;
 	g->string_cap = time_ms < INT32_MAX ? (size_t)time_ms * STRING_BYTES_PER_MS : 0;
 }
 

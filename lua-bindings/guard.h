@@ -21,11 +21,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Of slabs that a state may keep from earlier lives: no life is short of memory for that. */
+#define GUARD_SPARE_BYTES ((size_t)1024 * 1024)
+
 enum guard_spent { GUARD_NOTHING, GUARD_DEADLINE, GUARD_INSTRUCTIONS };
 
 struct guard {
 	struct cells cells;
-	size_t told;	      /* of used, what the sum of the process knows about */
+	size_t told;	      /* of what the cells take, what the sum of the process knows about */
 	size_t used, cap;     /* bytes; cap 0 = no limit (while the state is prepared) */
 	size_t string_cap;    /* bytes of one string, 0 = no limit but cap */
 	size_t longest;	      /* string since guard_begin() */
@@ -42,6 +45,11 @@ struct guard {
 /* What all scripts of the process may use together, 0 = no limit. Thread-safe. */
 void guard_limit_total(size_t bytes);
 void *guard_alloc(void *guard, void *old, size_t old_size, size_t new_size); /* a lua_Alloc */
+
+/* Of zeros; largest_cell as in struct cells. */
+void guard_init(struct guard *, size_t largest_cell);
+/* After the end of its state: all memory goes back. */
+void guard_clear(struct guard *);
 
 /* A new life, with no limits yet. */
 void guard_begin(struct guard *);

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #define KEEP_GARBAGE_BYTES (128 * 1024) /* a life that leaves more is followed by a collection */
-#define KEEP_SLABS_BYTES (1024 * 1024)	/* a state with more is not worth keeping */
 #ifndef __has_feature
 #define __has_feature(x) 0 /* that is how clang tells */
 #endif
@@ -74,10 +73,10 @@ struct runtime *runtime_new(struct script_set *set, size_t memory_bytes)
 	rt->set = set;
 	rt->memory_bytes = memory_bytes;
 	rt->script = rt->hook = "(preparation)";
-	guard_stop(&rt->guard);
-	rt->guard.cells.largest = LARGEST_CELL;
+	guard_init(&rt->guard, LARGEST_CELL);
 	rt->L = lua_newstate(guard_alloc, &rt->guard);
 	if (rt->L == NULL) {
+		guard_clear(&rt->guard);
 		free(rt);
 		return NULL;
 	}
@@ -94,9 +93,9 @@ void runtime_free(struct runtime *rt)
 {
 	if (rt == NULL)
 		return;
-	rt->guard.cap = 0;
+	guard_begin(&rt->guard);
 	lua_close(rt->L);
-	cells_clear(&rt->guard.cells);
+	guard_clear(&rt->guard);
 	free(rt);
 }
 
@@ -132,7 +131,7 @@ bool runtime_end(struct runtime *rt)
 	guard_begin(&rt->guard);
 	fine = runtime_enter(rt, &g, NULL, NULL, 0) == RUN_OK;
 	rt->id = NULL;
-	return fine && rt->guard.cells.bytes <= KEEP_SLABS_BYTES;
+	return fine && rt->guard.cells.bytes <= GUARD_SPARE_BYTES;
 }
 
 /* ---- guests ---- */

@@ -1,6 +1,8 @@
 /* The allocator of a Lua state: contents survive any sequence of sizes, blocks do not overlap, are
- * aligned, and are used again; what is larger than its largest cell is malloc()'s. */
+ * aligned, and are used again; what is larger than its largest cell is malloc()'s. What a state
+ * takes is bounded and counted, also when no object uses it any more (R5). */
 #include "lua-bindings/cells.h"
+#include "lua-bindings/guard.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -51,7 +53,7 @@ static void step(struct cells *c, struct block *b, size_t size, unsigned char fi
 
 static void try_sizes(size_t largest_cell, size_t largest_size)
 {
-	struct cells c = {.largest = largest_cell};
+	struct cells c = {.largest = largest_cell, .most = SIZE_MAX};
 	struct block blocks[BLOCKS] = {{NULL, 0, 0}};
 	unsigned seed = 1;
 
@@ -64,8 +66,9 @@ static void try_sizes(size_t largest_cell, size_t largest_size)
 	for (int i = 0; i < BLOCKS; i++)
 		step(&c, &blocks[i], 0, 0);
 	assert_true(largest_cell > 0 || c.bytes == 0);
+	assert_int_equal(c.large, 0);
 	cells_clear(&c);
-	assert_int_equal(c.bytes, 0);
+	assert_int_equal(cells_taken(&c), 0);
 	assert_int_equal(c.largest, largest_cell);
 }
 
@@ -80,7 +83,7 @@ static void test_any_sizes(void **state)
 
 static void test_blocks_are_used_again(void **state)
 {
-	struct cells c = {.largest = CELLS_LARGEST};
+	struct cells c = {.largest = CELLS_LARGEST, .most = SIZE_MAX};
 	size_t bytes = 0;
 
 	(void)state;
@@ -97,11 +100,88 @@ static void test_blocks_are_used_again(void **state)
 	cells_clear(&c);
 }
 
+/* ---- what a state takes ---- */
+
+#define MIB ((size_t)1024 * 1024)
+#define CAP (4 * MIB)
+
+/* Blocks of this size until there are no more, at most n. */
+static size_t fill(struct guard *g, void **blocks, size_t n, size_t size)
+{
+	for (size_t i = 0; i < n; i++) {
+		blocks[i] = guard_alloc(g, NULL, 0, size);
+		if (blocks[i] == NULL)
+			return i;
+	}
+	return n;
+}
+
+static void drop(struct guard *g, void **blocks, size_t n, size_t size)
+{
+	for (size_t i = 0; i < n; i++)
+		guard_alloc(g, blocks[i], size, 0);
+}
+
+/* One size after the other, from the largest to the smallest cell: a script can do that. */
+static void test_one_size_after_the_other(void **state)
+{
+	static void *blocks[CAP / CELLS_GRAIN];
+	size_t most = sizeof blocks / sizeof *blocks, n = 0;
+	struct guard g = {0};
+
+	(void)state;
+	guard_init(&g, CELLS_LARGEST);
+	guard_limit(&g, 0, CAP, INT64_MAX);
+	for (size_t size = CELLS_LARGEST; size > 0; size -= CELLS_GRAIN) {
+		n = fill(&g, blocks, most, size);
+		drop(&g, blocks, n, size);
+		assert_int_equal(g.used, 0);
+		assert_true(cells_taken(&g.cells) <= 2 * CAP + GUARD_SPARE_BYTES);
+		assert_true(size < CELLS_LARGEST || n == CAP / CELLS_LARGEST); /* all of the cap */
+	}
+	assert_int_equal(n, 0); /* no more slabs */
+	blocks[0] = guard_alloc(&g, NULL, 0, CAP);
+	assert_null(blocks[0]); /* nor anything else */
+	assert_int_equal(fill(&g, blocks, most, CELLS_LARGEST), CAP / CELLS_LARGEST);
+	drop(&g, blocks, CAP / CELLS_LARGEST, CELLS_LARGEST);
+	guard_clear(&g);
+}
+
+/* The sum of the process knows of memory that no object uses, until it goes back. */
+static void test_the_sum(void **state)
+{
+	static void *blocks[4 * MIB / CELLS_LARGEST];
+	size_t most = sizeof blocks / sizeof *blocks;
+	struct guard one = {0}, other = {0};
+
+	(void)state;
+	guard_limit_total(6 * MIB);
+	for (int round = 0; round < 3; round++) {
+		guard_init(&one, CELLS_LARGEST);
+		guard_limit(&one, 0, 64 * MIB, INT64_MAX);
+		guard_init(&other, CELLS_LARGEST);
+		guard_limit(&other, 0, 64 * MIB, INT64_MAX);
+		assert_int_equal(fill(&one, blocks, most, CELLS_LARGEST), most);
+		drop(&one, blocks, most, CELLS_LARGEST);
+		most = fill(&other, blocks, most, CELLS_LARGEST);
+		assert_in_range(most * CELLS_LARGEST, MIB, 2 * MIB + MIB / 2);
+		drop(&other, blocks, most, CELLS_LARGEST);
+		guard_clear(&one);
+		most = sizeof blocks / sizeof *blocks;
+		assert_int_equal(fill(&other, blocks, most, CELLS_LARGEST), most);
+		drop(&other, blocks, most, CELLS_LARGEST);
+		guard_clear(&other);
+	}
+	guard_limit_total(0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_any_sizes),
 	    cmocka_unit_test(test_blocks_are_used_again),
+	    cmocka_unit_test(test_one_size_after_the_other),
+	    cmocka_unit_test(test_the_sum),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
