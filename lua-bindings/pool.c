@@ -75,6 +75,6 @@ struct runtime *runtime_acquire(struct script_set *set, const struct log_id *id)
 
 void runtime_release(struct runtime *rt)
 {
-	if (!runtime_end(rt) || !put(script_set_pool(runtime_set(rt)), rt))
+	if (!runtime_end(rt) || !runtime_is_lean(rt) || !put(script_set_pool(runtime_set(rt)), rt))
 		runtime_free(rt);
 }

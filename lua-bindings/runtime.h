@@ -61,9 +61,11 @@ void runtime_free(struct runtime *);
 
 /* Begin a life: a fresh environment (all libraries, host tables, none of the globals of an earlier
  * life). id is used for logging until runtime_end() and may be NULL. End drops every trace of the
- * life. False: the state is unusable, or not worth keeping: free it. */
+ * life. False: the state is unusable: free it. */
 bool runtime_begin(struct runtime *, const struct log_id *id);
 bool runtime_end(struct runtime *);
+/* Between two lives: is it worth keeping, or did one of them take much memory? */
+bool runtime_is_lean(const struct runtime *);
 /* A life that runs nothing but the files of its set, which is cheaper when these are known to leave
  * the libraries alone. */
 bool runtime_begin_with_the_set(struct runtime *, const struct log_id *id);

@@ -131,7 +131,12 @@ bool runtime_end(struct runtime *rt)
 	guard_begin(&rt->guard);
 	fine = runtime_enter(rt, &g, NULL, NULL, 0) == RUN_OK;
 	rt->id = NULL;
-	return fine && rt->guard.cells.bytes <= GUARD_SPARE_BYTES;
+	return fine;
+}
+
+bool runtime_is_lean(const struct runtime *rt)
+{
+	return rt->guard.cells.bytes <= GUARD_SPARE_BYTES;
 }
 
 /* ---- guests ---- */
