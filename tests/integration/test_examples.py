@@ -386,8 +386,10 @@ def leftovers(process):
 
 
 def quickstart():
+    # bash cannot trap a signal that it was started without, as a background job of a script is
     return subprocess.Popen([QUICKSTART], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                             stderr=subprocess.STDOUT, text=True,
+                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
                             env={**os.environ, "MAILHOOKS_BUILD": str(machine.BUILD)})
 
 
