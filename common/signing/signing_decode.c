@@ -190,6 +190,7 @@ static const char *finish(struct decoder *d, enum signing_encoding encoding)
 	}
 	if (d->state == Q_HEX || d->state == Q_SOFT_CR || d->cr)
 		return "its quoted-printable ends within an escape";
+	b->width = BASE64_WIDTH; /* should it become base64 */
 	b->escape_end = d->state == Q_ESCAPE || d->state == Q_SOFT_BLANKS;
 	b->end = (struct signing_place){.raw = d->at, .line = d->line};
 	return NULL;

@@ -291,6 +291,9 @@ static void test_wide(void **state)
 		TEXT("; charset=utf-16" B64) "//54AA0ACgBBAA0ACgA=\n"},
 	    {TEXT("; charset=utf-16le" B64) "eAANAAoA\n",
 		TEXT("; charset=utf-16le" B64) "eAANAAoAQQANAAoA\n"},
+	    /* no encoding, and no line whose length base64 could have; "N-" is U+4E2D */
+	    {TEXT("; charset=utf-16be") "N-", "Content-Transfer-Encoding: base64\n" TEXT(
+						  "; charset=utf-16be") "Ti0ADQAKAEEADQAK\n"},
 	    /* half a character */
 	    {TEXT("; charset=utf-16" B64) "/v8AeA0=\n", NULL},
 	};
