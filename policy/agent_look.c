@@ -13,8 +13,7 @@
 #include <string.h>
 
 #define STORE_MS 2000
-#define DIALOGUE_MS (60 * 60 * 1000) /* from a message's MAIL to its end, at most */
-#define CLOCK_SLACK_MS 2000	     /* the queue knows whole seconds only */
+#define CLOCK_SLACK_MS 2000 /* the queue knows whole seconds only */
 
 struct log_id agent_id(const struct candidate *c)
 {
@@ -49,7 +48,7 @@ bool agent_act(const struct agent_run *p, const struct candidate *c, char letter
 
 /* The first look completes the record by what the queue says, which may have rewritten the sender;
  * from then on both must match. Before, the time of the arrival alone tells: no later message of
- * that id can have arrived before the milter saw the end of this one. */
+ * that id can have arrived before the milter saw the end of this one, however long it took. */
 static bool is_ours(const struct agent_run *p, struct candidate *c)
 {
 	struct queue_record *r = &c->record;
@@ -57,8 +56,7 @@ static bool is_ours(const struct agent_run *p, struct candidate *c)
 
 	if (r->arrival_ms != 0)
 		return r->arrival_ms == e->arrival_ms && strcmp(r->sender, e->sender) == 0;
-	if (e->arrival_ms > r->noted_ms + CLOCK_SLACK_MS ||
-	    e->arrival_ms < r->noted_ms - DIALOGUE_MS)
+	if (e->arrival_ms > r->noted_ms + CLOCK_SLACK_MS)
 		return false;
 	r->arrival_ms = e->arrival_ms;
 	xreplace(&r->sender, e->sender);

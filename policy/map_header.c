@@ -57,6 +57,7 @@ static struct map_answer requeued(const struct map_query *q, const char *value)
 	char *id = xstrndup(value, n);
 	struct map_answer a = not_found();
 	struct queue_record r = {0};
+	const char *to;
 
 	if (value[n] == '\0' || !queue_record_is_id(id)) {
 		free(id);
@@ -65,10 +66,12 @@ static struct map_answer requeued(const struct map_query *q, const char *value)
 	if (!queue_record_load(directory, id, &r)) {
 		if (errno != ENOENT)
 			a = wait_for("the record of this message cannot be read");
-	} else if (r.token != NULL && r.chosen != NULL && *r.chosen != '\0' &&
-		   strlen(r.token) == QUEUE_RECORD_TOKEN_BYTES - 1 &&
+	} else if (r.token != NULL && strlen(r.token) == QUEUE_RECORD_TOKEN_BYTES - 1 &&
 		   strcmp(value + n + 1, r.token) == 0) {
-		a = (struct map_answer){SOCKETMAP_OK, xasprintf("FILTER %s", r.chosen)};
+		/* requeued by hand before a sender was chosen: the one it was held for */
+		to = r.chosen != NULL && *r.chosen != '\0' ? r.chosen : r.filter;
+		if (to != NULL && *to != '\0')
+			a = (struct map_answer){SOCKETMAP_OK, xasprintf("FILTER %s", to)};
 	}
 	queue_record_clear(&r);
 	free(id);

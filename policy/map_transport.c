@@ -102,10 +102,14 @@ static struct map_answer decide(const struct map_query *by_domain, int number)
 	struct route r = {0};
 	enum route_answer answer = route_find(&c, &r);
 
-	if (answer == ROUTE_UNKNOWN || !say(&c, answer, &r, &a))
+	if (answer == ROUTE_UNKNOWN || !say(&c, answer, &r, &a)) {
 		a = last(by_domain);
-	else
+		/* qmgr(8) asks for each recipient and waits: not for dead name servers each time */
+		if (!route_wanted(by_domain->set))
+			answers_note(by_domain, &a, cfg->outbound.route_seconds * 1000);
+	} else {
 		answers_note(by_domain, &a, r.may_cache ? cfg->outbound.route_seconds * 1000 : 0);
+	}
 	route_clear(&r);
 	return a;
 }

@@ -21,18 +21,19 @@
 #define SENDMAIL_ID 14 /* letters and digits of a whole id: Sendmail looks for parts of ids */
 #define WORDS 4
 
-/* The id is the last word, or the end of it. */
+/* The id is the last word, or the end of it. queue: behind it, the only queue of Postfix in which
+ * the message is looked for: since it was listed it may have been released, and be on its way. */
 static const struct command {
 	bool sendmail;
 	char letter;
 	bool id, output;
-	const char *program, *words[WORDS];
+	const char *program, *words[WORDS], *queue;
 } commands[] = {
     {false, QUEUE_LIST, false, true, "postqueue", {"-j"}},
-    {false, QUEUE_HOLD, true, false, "postsuper", {"-h", ""}},
+    {false, QUEUE_HOLD, true, false, "postsuper", {"-h", ""}, "deferred"},
     {false, QUEUE_RELEASE, true, false, "postsuper", {"-H", ""}},
     {false, QUEUE_EXPIRE, true, false, "postsuper", {"-e", ""}},
-    {false, QUEUE_REQUEUE, true, false, "postsuper", {"-r", ""}},
+    {false, QUEUE_REQUEUE, true, false, "postsuper", {"-r", ""}, "hold"},
     {false, QUEUE_PICKUP, false, false, "postkick", {"public", "pickup", "W"}},
     {false, QUEUE_TRY, true, false, "postqueue", {"-i", ""}},
     {true, QUEUE_LIST, false, true, "sendmail", {"-bp"}},
@@ -108,6 +109,8 @@ static void prepare(
 		strlist_add(argv, text);
 		free(text);
 	}
+	if (command->queue != NULL)
+		strlist_add(argv, command->queue);
 	argv->v = xrealloc(argv->v, (argv->n + 1) * sizeof *argv->v);
 	argv->v[argv->n] = NULL;
 }
@@ -139,21 +142,25 @@ static int spawn(char *argv[], int out, pid_t *pid)
 	return rc;
 }
 
-/* False: time is up, or the reader wants no more. */
-static bool pass_on(int in, int64_t end_ms, bool (*output)(const char *, size_t, void *), void *arg)
+/* A long queue takes its time: what prints may go on. False: nothing came until *end_ms, it goes on
+ * for too long, or the reader wants no more. */
+static bool pass_on(
+    int in, int64_t *end_ms, bool (*output)(const char *, size_t, void *), void *arg)
 {
 	char bytes[QUEUE_PACKET_BYTES - 1];
 	struct pollfd p = {.fd = in, .events = POLLIN};
+	int64_t last_ms = clock_ms() + QUEUE_LIST_MS;
 	ssize_t n = 1;
 
 	while (n > 0) {
-		int64_t left = end_ms - clock_ms();
+		int64_t left = *end_ms - clock_ms();
 
 		if (left <= 0 || poll(&p, 1, (int)left) <= 0)
 			return false;
 		n = read(in, bytes, sizeof bytes);
-		if (n > 0 && !output(bytes, (size_t)n, arg))
+		if (n > 0 && (clock_ms() >= last_ms || !output(bytes, (size_t)n, arg)))
 			return false;
+		*end_ms = clock_ms() + QUEUE_COMMAND_MS;
 	}
 	return n == 0;
 }
@@ -187,7 +194,7 @@ static bool run(
 	if (output != NULL)
 		close(pipes[1]);
 	if (rc == 0) {
-		fine = output == NULL || pass_on(pipes[0], end_ms, output, arg);
+		fine = output == NULL || pass_on(pipes[0], &end_ms, output, arg);
 		fine &= wait_for(pid, end_ms, !fine, &status);
 	}
 	if (output != NULL)

@@ -64,32 +64,41 @@ static void send_through(
 }
 
 /* The field by which the map `header` knows the message when it is requeued (map_header.h). */
-static bool add_token(struct mail *m, struct queue_record *r)
+static void add_token_field(struct mail *m, const char *token)
 {
-	char token[QUEUE_RECORD_TOKEN_BYTES], value[64];
+	char value[64];
 	const char *why;
 
-	if (!queue_record_token(token))
-		return false;
-	xreplace(&r->token, token);
-	if (m->config->agent.mta != AGENT_POSTFIX)
-		return true;
 	snprintf(value, sizeof value, " %.24s-%s", m->id->queue, token);
-	return verdict_header(m->verdict, HEADER_APPEND, RELAYOUT_HELD_FIELD, 0, value, &why);
+	if (!verdict_header(m->verdict, HEADER_APPEND, RELAYOUT_HELD_FIELD, 0, value, &why))
+		log_bug(m->id, "the field " RELAYOUT_HELD_FIELD " cannot be sent: %s", why);
 }
 
-static void keep_record(struct mail *m, const struct relayout_choice *choice, const char *reason)
+/* False, and logged: the agent would not know the message. */
+static bool keep_record(struct mail *m, const struct relayout_choice *choice, const char *reason)
 {
+	char token[QUEUE_RECORD_TOKEN_BYTES];
 	struct queue_record r = {0};
+	bool kept;
 
 	mail_record_describe(m, &r);
 	r.held_ms = r.noted_ms;
 	xreplace(&r.reason, reason);
 	r.filter = relayout_filter(choice->first);
-	if (!add_token(m, &r) || !queue_record_save(m->config->agent.directory, m->id->queue, &r))
-		log_error(m->id, "nobody will ask the senders again, release it by hand: %s: %s",
+	errno = m->id->queue[0] == '\0' ? ENOENT : 0;
+	kept = errno == 0 && queue_record_token(token);
+	if (kept)
+		xreplace(&r.token, token);
+	kept = kept && queue_record_save(m->config->agent.directory, m->id->queue, &r);
+	if (kept && m->config->agent.mta == AGENT_POSTFIX)
+		add_token_field(m, token);
+	if (!kept)
+		log_error(m->id,
+		    "not held, although every sender skips the message: nobody would release "
+		    "it: %s: %s",
 		    m->config->agent.directory, strerror(errno));
 	queue_record_clear(&r);
+	return kept;
 }
 
 /* A hold of another script is not for the agent to end. */
@@ -101,8 +110,8 @@ static void hold(struct mail *m, const struct relayout_choice *choice)
 
 	send_through(m, choice->first, &choice->properties);
 	if (m->config->agent.mta != AGENT_NONE && m->verdict->quarantine == NULL &&
-	    m->id->queue[0] != '\0')
-		keep_record(m, choice, reason);
+	    !keep_record(m, choice, reason))
+		return; /* through the first sender, as after agent.most_hold_minutes */
 	verdict_quarantine(m->verdict, reason);
 	log_info(m->id, "held: every sender skips the message");
 }

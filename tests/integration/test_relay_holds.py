@@ -121,11 +121,11 @@ def test_requeued_once_although_killed(site):
 
 def test_forged_fields(site):
     """Who writes the field himself chooses no relay: neither what he invents nor the field of another
-    message before its time, and none of it is delivered."""
+    message, and none of it is delivered."""
     site.start(NOBODY)
     queue_id = site.hold()
     genuine = f"{FIELD}: {queue_id}-{site.token(queue_id)}"
-    for key in (genuine, f"{FIELD}: {queue_id}-", f"{FIELD}: {queue_id}", f"{FIELD}: -", f"{FIELD}:",
+    for key in (f"{FIELD}: {queue_id}-", f"{FIELD}: {queue_id}", f"{FIELD}: -", f"{FIELD}:",
                 f"{FIELD}: ../../{queue_id}-x", f"{FIELD}: {queue_id}-{'0' * 32}"):
         assert site.policy.look_up("header", key).startswith("NOTFOUND"), key
     site.milter.script("relayout.lua", only("other"))
@@ -134,6 +134,26 @@ def test_forged_fields(site):
     delivery = site.postfix.wait_delivery(recipient=BOB)
     assert delivery.host == RELAYS["other"] and delivery.header(FIELD) == []
     assert site.state(queue_id) == "hold"
+
+
+def test_requeued_by_hand(site):
+    """postsuper -r drops the sender that the queue file names; the record knows it."""
+    site.start(NOBODY)
+    queue_id = site.hold()
+    site.policy.stop()
+    site.policy.start(None, *site.settings, "agent.mta=none", config=relays.configuration())
+    machine.run("postsuper", "-c", site.postfix.etc, "-r", queue_id, env=site.postfix.env)
+    machine.run("postkick", "-c", site.postfix.etc, "public", "pickup", "W", env=site.postfix.env)
+    site.arrived("big")
+
+
+def test_not_held_without_a_record(site):
+    """Nobody would release it: it goes through the first sender."""
+    site.start(NOBODY)
+    site.queue.records.write_text("no directory")
+    assert site.postfix.send(SENDER, BOB, MESSAGE).ok
+    site.arrived("big")
+    site.milter.wait_log("not held, although every sender skips")
 
 
 def test_while_records_cannot_be_read(site):

@@ -117,6 +117,7 @@ static void test_arguments(void **state)
 {
 	static const char expected[] = "postsuper -c /etc/two words -H 4WxyzABCD1\n0\n"
 				       "postsuper -c /etc/two words -e 4WxyzABCD1\n0\n"
+				       "postsuper -c /etc/two words -h 4WxyzABCD1 deferred\n0\n"
 				       "postkick -c /etc/two words public pickup W\n0\n"
 				       "sendmail -C /etc/two words/sendmail.cf -bp -qQ\n0\n"
 				       "sendmail -C /etc/two words/sendmail.cf -Q -qQ "
@@ -127,6 +128,7 @@ static void test_arguments(void **state)
 	(void)state;
 	assert_true(queue_command_run(&config, "H4WxyzABCD1", 11, take, NULL, why, sizeof why));
 	assert_true(queue_command_run(&config, "e4WxyzABCD1", 11, NULL, NULL, why, sizeof why));
+	assert_true(queue_command_run(&config, "h4WxyzABCD1", 11, NULL, NULL, why, sizeof why));
 	assert_true(queue_command_run(&config, "p", 1, NULL, NULL, why, sizeof why));
 	config.agent.mta = AGENT_SENDMAIL;
 	assert_true(queue_command_run(&config, "L", 1, take, NULL, why, sizeof why));
