@@ -10,17 +10,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* letter               Postfix               Sendmail */
-#define QUEUE_LIST 'l'	    /* postqueue -j	 sendmail -bp */
-#define QUEUE_LIST_HELD 'L' /* -			 sendmail -bp -qQ */
-#define QUEUE_HOLD 'h'	    /* postsuper -h ID deferred sendmail -QCheckFile -qIID */
-#define QUEUE_RELEASE 'H'   /* postsuper -H ID	 sendmail -Q -qQ -qIID */
+/* letter               Postfix                Sendmail */
+#define QUEUE_LIST 'l'	    /* postqueue -j	  sendmail -bp */
+#define QUEUE_LIST_HELD 'L' /* -			  sendmail -bp -qQ */
+#define QUEUE_HOLD 'h'	    /* postsuper -h ID deferred	  sendmail -QCheckFile -qIID */
+#define QUEUE_RELEASE 'H'   /* postsuper -H ID	  sendmail -Q -qQ -qIID */
 #define QUEUE_EXPIRE 'e'    /* postsuper -e ID: returned to the sender instead of the next try */
-#define QUEUE_REQUEUE                                                                    \
-	'r'		 /* postsuper -r ID hold: cleanup(8) again, if that asks the map \
-			  */
-#define QUEUE_PICKUP 'p' /* postkick public pickup W: what is requeued waits no longer */
-#define QUEUE_TRY 'i'	 /* postqueue -i ID: the next try is now */
+#define QUEUE_REQUEUE 'r'   /* postsuper -r ID hold: passes cleanup(8), if that asks the map */
+#define QUEUE_PICKUP 'p'    /* postkick public pickup W: what is requeued waits no longer */
+#define QUEUE_TRY 'i'	    /* postqueue -i ID: the next try is now */
 
 #define QUEUE_PACKET_BYTES 16384 /* of an answer */
 #define QUEUE_COMMAND_MS 30000	 /* after which a command that says nothing is killed */
