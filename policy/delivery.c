@@ -63,6 +63,7 @@ static void clear(struct delivery *d)
 	d->facts_known = d->stop = false;
 	d->retries = d->size = 0;
 	d->self = SELF_UNKNOWN;
+	strlist_clear(&d->asked);
 	d->stage = DELIVERY_NONE;
 }
 
@@ -139,10 +140,34 @@ static struct delivery_host *find_host(const struct delivery *d, const char *hos
 	return NULL;
 }
 
+/* DNS has no record twice, but a host may stand in two. */
+static bool has_record(const struct delivery *d, const char *host, unsigned preference)
+{
+	for (size_t i = 0; i < d->nhosts; i++)
+		if (d->hosts[i].preference == preference && strcmp(d->hosts[i].host, host) == 0)
+			return true;
+	return false;
+}
+
+void delivery_asks(struct delivery *d, const char *owner, const char *value)
+{
+	char *record;
+
+	if (d->self != SELF_BEST)
+		return;
+	record = xasprintf("%s %s", owner, value);
+	if (strlist_has(&d->asked, record))
+		clear(d);
+	else if (d->asked.n < LIMIT_DELIVERY_ADDRESSES)
+		strlist_add(&d->asked, record);
+	free(record);
+}
+
 bool delivery_mx(struct delivery *d, const char *domain, const char *host, unsigned preference)
 {
 	bool begins = d->stage != DELIVERY_SERVERS || strcmp(d->domain, domain) != 0 ||
-		      find_host(d, host) != NULL || clock_ms() - d->touched_ms > SAME_ANSWER_MS;
+		      has_record(d, host, preference) ||
+		      clock_ms() - d->touched_ms > SAME_ANSWER_MS;
 
 	if (begins) {
 		clear(d);
@@ -158,23 +183,24 @@ bool delivery_mx(struct delivery *d, const char *domain, const char *host, unsig
 
 void delivery_drop(struct delivery *d, const char *host)
 {
-	struct delivery_host *h = find_host(d, host);
-
-	if (h != NULL && !h->dropped) {
-		h->dropped = true;
-		d->ndropped++;
-	}
+	for (size_t i = 0; i < d->nhosts; i++)
+		if (!d->hosts[i].dropped && strcmp(d->hosts[i].host, host) == 0) {
+			d->hosts[i].dropped = true;
+			d->ndropped++;
+		}
 }
 
 const struct delivery_host *delivery_address(
     struct delivery *d, const char *owner, const struct ip_address *address)
 {
-	struct delivery_host *h;
+	struct delivery_host *h = find_host(d, owner);
 
-	if (d->stage != DELIVERY_SERVERS && d->stage != DELIVERY_ADDRESSES)
+	if ((d->stage != DELIVERY_SERVERS && d->stage != DELIVERY_ADDRESSES) ||
+	    (h != NULL && h->dropped)) {
 		clear(d); /* a delivery that had no MX records */
+		h = NULL;
+	}
 	d->stage = DELIVERY_ADDRESSES;
-	h = find_host(d, owner);
 	if (h != NULL && d->naddresses < LIMIT_DELIVERY_ADDRESSES) {
 		d->addresses = xgrow(d->addresses, d->naddresses, sizeof *d->addresses);
 		d->addresses[d->naddresses++] =

@@ -66,6 +66,7 @@ struct delivery {
 	bool facts_known, stop; /* stop: GetOverrides() said so */
 	int64_t retries, size;
 	enum delivery_self self; /* is this host the best one that is left? */
+	struct strlist asked;	 /* records, since it is */
 
 	/* the dialogue */
 	struct ip_address remote; /* AF_UNSPEC until EHLO was answered */
@@ -87,11 +88,16 @@ struct delivery *delivery_enter(const struct peer *);
 void delivery_leave(struct delivery *); /* NULL is fine */
 void delivery_forget_all(void);		/* at the end of the process */
 
+/* Postfix asks about each record once in a delivery. To be called first: while nothing of one is to
+ * be used (SELF_BEST), so that no connection ends it, a record that comes again belongs to another
+ * one, and this one is forgotten. */
+void delivery_asks(struct delivery *, const char *owner, const char *value);
 /* An MX record. True: a new delivery begins with it. The host is added unless it is known. */
 bool delivery_mx(struct delivery *, const char *domain, const char *host, unsigned preference);
 void delivery_drop(struct delivery *, const char *host);
 /* An address record. The host it belongs to; NULL: none of the MX records' (a relay in brackets, a
- * domain without MX, an alias). */
+ * domain without MX, an alias). Postfix never asks about a host that was dropped: then it is
+ * another delivery. */
 const struct delivery_host *delivery_address(
     struct delivery *, const char *owner, const struct ip_address *);
 /* A connection is going to be made. */

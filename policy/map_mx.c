@@ -4,10 +4,10 @@
 #include "common/clock.h"
 #include "common/dns/dns_name.h"
 #include "common/list.h"
+#include "common/own_host.h"
 #include "lua-bindings/mx_decision.h"
 #include "policy/delivery.h"
 #include "policy/dns_key.h"
-#include "common/own_host.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -135,8 +135,10 @@ static struct map_answer answer_mx(const struct map_query *q, int number, const 
 		.connection = number,
 		.connection_name = maps_connection_name(q, number)}};
 	struct delivery *d = delivery_enter(&q->peer);
-	bool way_round = is_way_round(d, script_set_config(q->set), k);
+	bool way_round;
 
+	delivery_asks(d, k->owner, k->value);
+	way_round = is_way_round(d, script_set_config(q->set), k);
 	if (!way_round)
 		delivery_mx(d, k->owner, k->value, k->preference);
 	delivery_leave(d);
@@ -169,18 +171,21 @@ static enum delivery_self find_self(const struct map_query *q, const struct strl
 	return SELF_NOT;
 }
 
-static void note_self(const struct map_query *q, enum delivery_self self)
+static void note_self(
+    const struct map_query *q, const struct dns_key *k, const char *domain, enum delivery_self self)
 {
 	struct delivery *d = delivery_enter(&q->peer);
 
-	if (d != NULL)
+	if (d != NULL && d->domain != NULL && strcmp(d->domain, domain) == 0) {
 		d->self = self;
-	if (d != NULL && self == SELF_BEST)
+		delivery_asks(d, k->owner, k->value);
+	}
+	delivery_leave(d);
+	if (self == SELF_BEST)
 		log_info(q->id,
 		    "%s: its better mail servers are held and the next one is this host: the mail "
 		    "waits",
-		    d->domain != NULL ? d->domain : "?");
-	delivery_leave(d);
+		    domain);
 }
 
 /* The name of an MX record may be an alias (RFC 2181 10.3 forbids it, but Postfix follows it), so
@@ -193,10 +198,12 @@ static struct map_answer answer_address(const struct map_query *q, const struct 
 	struct strlist best = STRLIST_INIT;
 	struct mx_reason reason;
 	struct ip_address ip = {0};
-	bool way_round = is_way_round(d, script_set_config(q->set), k), held;
+	bool way_round, held;
 	char *domain = NULL;
 
 	ip_address_parse(&ip, k->value);
+	delivery_asks(d, k->owner, k->value);
+	way_round = is_way_round(d, script_set_config(q->set), k);
 	if (!way_round &&
 	    (delivery_address(d, k->owner, &ip) != NULL ||
 		(d->ndropped > 0 && own_host_address(script_set_config(q->set), &ip)))) {
@@ -208,7 +215,7 @@ static struct map_answer answer_address(const struct map_query *q, const struct 
 	delivery_leave(d);
 	if (self == SELF_UNKNOWN) {
 		self = find_self(q, &best);
-		note_self(q, self);
+		note_self(q, k, domain, self);
 	}
 	c.delivery.domain = domain != NULL ? domain : k->owner;
 	held = way_round || self == SELF_BEST || mx_decision_held(&c, k->owner, k->value, &reason);

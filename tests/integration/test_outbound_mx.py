@@ -238,6 +238,22 @@ def test_we_are_the_backup_under_an_alias(hosts, make_postfix, policy, dns):
     assert hosts.dialogues_with(HOSTS["c"]) == [] and "status=bounced" not in server.log()
 
 
+def test_the_next_delivery_of_a_process(hosts, make_postfix, policy, dns):
+    """smtp(8) goes on to other mail after one that waits because we are the backup, and nothing but
+    its questions says so: the fallback relay and the servers of the first are free for the next."""
+    server = make_postfix(milter=None, master="one unix - - n - 1 smtp\n", parameters={
+        **outbound.parameters(policy, "mx"), "smtp_fallback_relay": f"[b.{DOMAIN}]",
+        "default_transport": "one"})
+    dns.add(*backup_zone("a"), "host-record=deaf.test,127.0.0.99")
+    start_refusing(policy, 60, "a", options=(f"outbound.fallback_relays=b.{DOMAIN}",))
+    for n, (recipient, host) in enumerate((("bob@deaf.test", "b"), (f"bob@c.{DOMAIN}", "c")), 1):
+        send(server, f"bob{n}@backup.test")
+        server.wait_log(rf"to=<bob{n}@backup\.test>, .*dsn=4\.7\.0, status=deferred")
+        send(server, recipient)
+        assert server.wait_delivery(recipient=recipient).host == HOSTS[host]
+    assert len(set(re.findall(r"smtp\[(\d+)\]: \w+: to=", server.log()))) == 1
+
+
 def test_postfix_would_bounce(hosts, make_postfix, policy, dns):
     """The control: what Postfix does when a filter does not think of it."""
     table = machine.new_directory("table") / "filter"

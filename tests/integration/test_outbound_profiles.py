@@ -130,3 +130,16 @@ def test_what_has_no_profile(server, dns, policy):
     policy.script("mxout.lua", "function ServerDetails(p, h, a) a.timeouts = 5 return a end")
     policy.reload()
     assert policy.look_up("transport", "bob@one.test") == "NOTFOUND "
+
+
+def test_dead_name_servers(make_postfix, policy, silent_dns):
+    """R18: which profile a domain wants cannot be found out, so its mail goes Postfix's own way; and
+    smtpd(8) and qmgr(8), which ask about each recipient and wait, wait once for the domain."""
+    server = make_postfix(milter=None, parameters={"transport_maps": policy.map("transport")})
+    start(policy, f"dns.servers={silent_dns.address}", "dns.breaker_failures=0",
+          "outbound.route_seconds=60")
+    recipients = [f"user{n}@two.test" for n in range(12)]
+    assert server.send("ann@sender.test", recipients, MESSAGE).ok
+    [delivery] = server.sink.wait(1, recipient=recipients[0])
+    assert (len(delivery.recipients), delivery.helo) == (12, server.hostname)
+    assert 0 < silent_dns.queries().count("two.test") < 5    # not 24

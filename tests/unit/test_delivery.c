@@ -115,6 +115,41 @@ static void test_begin_and_end(void **state)
 	delivery_forget_all();
 }
 
+/* What begins without MX records and after no connection. */
+static void test_another_begins(void **state)
+{
+	struct delivery *d = delivery_enter(&one);
+	struct ip_address a;
+
+	(void)state;
+	assert_true(ip_address_parse(&a, "192.0.2.1"));
+	assert_true(delivery_mx(d, "one.test", "mx1.one.test", 10));
+	delivery_drop(d, "mx1.one.test");
+	assert_null(delivery_address(d, "mx1.one.test", &a));
+	assert_null(d->domain);
+
+	/* one host in two records of an answer */
+	assert_true(delivery_mx(d, "one.test", "mx1.one.test", 10));
+	assert_false(delivery_mx(d, "one.test", "mx1.one.test", 20));
+	assert_false(delivery_mx(d, "one.test", "mx2.one.test", 30));
+	delivery_drop(d, "mx1.one.test");
+	assert_int_equal(d->ndropped, 2);
+
+	/* records that come again */
+	delivery_asks(d, "mx2.one.test", "192.0.2.1");
+	delivery_asks(d, "mx2.one.test", "192.0.2.1");
+	assert_string_equal(d->domain, "one.test");
+	d->self = SELF_BEST;
+	delivery_asks(d, "mx2.one.test", "192.0.2.1");
+	delivery_asks(d, "mx2.one.test", "192.0.2.2");
+	assert_int_equal(d->self, SELF_BEST);
+	delivery_asks(d, "mx2.one.test", "192.0.2.1");
+	assert_int_equal(d->self, SELF_UNKNOWN);
+	assert_null(d->domain);
+	delivery_leave(d);
+	delivery_forget_all();
+}
+
 /* A process id that comes again belongs to another delivery. */
 static void test_peers(void **state)
 {
@@ -201,6 +236,7 @@ int main(void)
 	    cmocka_unit_test(test_records),
 	    cmocka_unit_test(test_hostile_records),
 	    cmocka_unit_test(test_begin_and_end),
+	    cmocka_unit_test(test_another_begins),
 	    cmocka_unit_test(test_peers),
 	    cmocka_unit_test(test_the_table_is_bounded),
 	    cmocka_unit_test(test_who_is_at_the_socket),

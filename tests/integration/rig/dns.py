@@ -110,13 +110,32 @@ def reverse_name(address):
     return ".".join(f"{b & 15:x}.{b >> 4:x}" for b in reversed(packed))
 
 
+def name_in(query):
+    """The name that a query asks for."""
+    labels, at = [], 12
+    while query[at]:
+        labels.append(query[at + 1:at + 1 + query[at]].decode())
+        at += 1 + query[at]
+    return ".".join(labels)
+
+
 class SilentDns:
-    """A name server that takes every query and never answers."""
+    """A name server that takes every query and never answers; .queries() has their names."""
 
     def __init__(self, address="127.0.0.53"):
         self.address = address
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind((address, 53))
+
+    def queries(self):
+        """The names asked for since the last call; a query that is sent again counts once."""
+        names = {}
+        while True:
+            try:
+                query, client = self.socket.recvfrom(512, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return list(names.values())
+            names[client, query[:2]] = name_in(query)
 
     def stop(self):
         self.socket.close()
