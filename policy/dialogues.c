@@ -11,6 +11,7 @@
 #include "policy/dialogues_private.h"
 
 #define FORGET_MS 7200000 /* of log time: no dialogue is silent for longer than two hours */
+#define IDLE_MS 600000	  /* the same: no connection is kept between messages for so long */
 #define FORGET_LINES 1000 /* between two looks at that */
 
 enum rank { RANK_NONE, RANK_SENT, RANK_REFUSED, RANK_PUT_OFF };
@@ -100,9 +101,15 @@ static void end_delivery(struct dialogues *g, struct process *p)
 
 static void end_message(struct dialogues *g, const char *queue_id)
 {
-	for (struct process *p = g->processes; p != NULL; p = p->hh.next)
-		if (p->queue_id != NULL && strcmp(p->queue_id, queue_id) == 0)
-			end_delivery(g, p);
+	struct process *p, *next;
+
+	for (p = TAILQ_FIRST(&g->busy); p != NULL; p = next) {
+		next = TAILQ_NEXT(p, entry);
+		if (p->queue_id == NULL || strcmp(p->queue_id, queue_id) != 0)
+			continue;
+		end_delivery(g, p);
+		dialogues_sort(g, p, false);
+	}
 }
 
 /* Tell of everything and begin anew. */
@@ -123,17 +130,26 @@ static void forget_process(struct dialogues *g, struct process *p)
 	dialogues_forget_tls(p);
 	xreplace(&p->recipient, NULL); /* a loaded state may have them without a message */
 	strlist_clear(&p->put_off);
+	dialogues_sort(g, p, true);
 	HASH_DEL(g->processes, p);
 	free(p);
 }
 
-/* Processes end without a word. */
+/* For how long a process is worth knowing after its last line. */
+static int64_t keep_ms(const struct process *p)
+{
+	if (p->busy || p->nlost > 0)
+		return FORGET_MS;
+	return p->tls_server != NULL ? IDLE_MS : 0;
+}
+
+/* Processes end without a word, and Sendmail has one for each message. */
 static void forget_old(struct dialogues *g, int64_t log_ms)
 {
 	struct process *p, *next;
 
 	HASH_ITER (hh, g->processes, p, next)
-		if (p->log_ms < log_ms - FORGET_MS)
+		if (p->log_ms <= log_ms - keep_ms(p))
 			forget_process(g, p);
 	while (HASH_COUNT(g->processes) > DIALOGUES_PROCESSES)
 		forget_process(g, g->processes);
@@ -356,15 +372,14 @@ static void on_delivery(
 	if (p->n + p->nlost >= DIALOGUES_HOSTS)
 		empty(g, p);
 	if (line->queue_id.n == 0) {
-		struct dialogue *d = new_dialogue(g, &p->lost, &p->nlost, line, key);
-
-		add_outcome(d, line);
+		add_outcome(new_dialogue(g, &p->lost, &p->nlost, line, key), line);
 		p->loud = true;
-		return;
+	} else {
+		turn_to(g, p, line);
+		on_host(g, p, line, key);
 	}
-	turn_to(g, p, line);
-	on_host(g, p, line, key);
-	if (line->kind == MAILLOG_RECIPIENT)
+	dialogues_sort(g, p, false);
+	if (line->queue_id.n > 0 && line->kind == MAILLOG_RECIPIENT)
 		on_recipient(g, p, line);
 }
 
@@ -426,15 +441,18 @@ void dialogues_line(
 
 int64_t dialogues_quiet(struct dialogues *g, int64_t now_ms)
 {
+	struct process *p, *after;
 	int64_t next = -1;
 
-	for (struct process *p = g->processes; p != NULL; p = p->hh.next) {
+	for (p = TAILQ_FIRST(&g->busy); p != NULL; p = after) {
 		int64_t left = p->touched_ms + DIALOGUES_QUIET_MS - now_ms;
 
+		after = TAILQ_NEXT(p, entry);
 		if (p->loud && left <= 0)
 			tell(g, p);
 		else if (p->loud && (next < 0 || left < next))
 			next = left;
+		dialogues_sort(g, p, false);
 	}
 	return next;
 }
@@ -443,6 +461,7 @@ struct dialogues *dialogues_new(const struct dialogues_listener *listener)
 {
 	struct dialogues *g = xcalloc(1, sizeof *g);
 
+	TAILQ_INIT(&g->busy);
 	g->listener = *listener;
 	return g;
 }

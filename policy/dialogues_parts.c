@@ -73,3 +73,14 @@ void dialogues_forget_tls(struct process *p)
 	xreplace(&p->tls_address, NULL);
 	xreplace(&p->tls, NULL);
 }
+
+void dialogues_sort(struct dialogues *g, struct process *p, bool last)
+{
+	bool busy = !last && (p->queue_id != NULL || p->loud);
+
+	if (busy && !p->busy)
+		TAILQ_INSERT_TAIL(&g->busy, p, entry);
+	else if (!busy && p->busy)
+		TAILQ_REMOVE(&g->busy, p, entry);
+	p->busy = busy;
+}

@@ -3,6 +3,7 @@
 
 #include "policy/dialogues.h"
 
+#include <sys/queue.h>
 #include <uthash.h>
 
 struct message { /* that is in the queue */
@@ -27,13 +28,18 @@ struct process { /* that talks to hosts: one message at a time */
 	int64_t log_ms;			      /* time of its last line */
 	int64_t touched_ms;		      /* monotonic: when that was read */
 	bool loud;			      /* has dialogues that nobody was told of */
+	bool busy;			      /* in the list of those */
 	UT_hash_handle hh;
+	TAILQ_ENTRY(process) entry;
 };
+
+TAILQ_HEAD(process_list, process);
 
 struct dialogues {
 	struct dialogues_listener listener;
 	struct message *messages;
 	struct process *processes;
+	struct process_list busy; /* have a message, or something to tell */
 	int64_t lines, newest_ms; /* read; time of the newest dialogue */
 };
 
@@ -44,6 +50,8 @@ struct message *dialogues_message(struct dialogues *, const char *queue_id);
 struct process *dialogues_process(struct dialogues *, unsigned long pid);
 void dialogues_forget_message(struct dialogues *, struct message *);
 void dialogues_forget_tls(struct process *);
+/* Into the list of busy ones or out of it, as it is; `last`: it goes. */
+void dialogues_sort(struct dialogues *, struct process *, bool last);
 /* A new one at the end of the array. */
 struct dialogue *dialogues_add(struct dialogue ***v, size_t *n);
 void dialogues_drop(struct dialogue *);

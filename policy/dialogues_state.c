@@ -237,6 +237,7 @@ static void get_process(struct reader *r, struct dialogues *g, int64_t now_ms)
 	}
 	if ((p->tls_server == NULL) != (p->tls_address == NULL))
 		failed(r);
+	dialogues_sort(g, p, false);
 }
 
 static void get_version(struct reader *r)

@@ -266,6 +266,52 @@ static void test_memory_is_bounded(void **state)
 	dialogues_free(g);
 }
 
+static size_t saved_bytes(const struct dialogues *g)
+{
+	char *saved = NULL;
+	size_t size;
+	FILE *out = open_memstream(&saved, &size);
+
+	dialogues_save(g, out);
+	fclose(out);
+	free(saved);
+	return size;
+}
+
+/* Sendmail has a process for each message: one that has nothing more to say is not remembered, for
+ * some time only if it has a TLS connection that another message may use. */
+static void test_idle_processes(void **state)
+{
+	const size_t messages = 5000;
+	struct ear ear = {0};
+	struct dialogues_listener l = listener(&ear);
+	struct dialogues *g = dialogues_new(&l);
+	size_t bytes, number = 0;
+
+	(void)state;
+	say(g, ++number,
+	    "smtp[7]: Trusted TLS connection established to " MX1
+	    ":25: TLSv1.3 with cipher AES (256/256 bits)");
+	bytes = saved_bytes(g);
+	for (size_t i = 0; i < messages; i++) {
+		char *line =
+		    xasprintf("smtp[%zu]: " TO("a@d.test", MX2, "2.0.0", "sent (250 ok)"), 10 + i);
+
+		say(g, ++number, ACTIVE("1"));
+		say(g, ++number, line);
+		say(g, ++number, "qmgr[1]: 4AAAA1: removed");
+		free(line);
+	}
+	assert_int_equal(ear.told.n, 3 * messages);
+	assert_in_range(saved_bytes(g), bytes, bytes + 50000);
+	strlist_clear(&ear.told);
+	say(g, ++number, ACTIVE("1"));
+	say(g, ++number, "smtp[7]: " TO("a@d.test", MX1, "2.0.0", "sent (250 ok)"));
+	assert_non_null(strstr(ear.told.v[1], "TLSv1.3"));
+	strlist_clear(&ear.told);
+	dialogues_free(g);
+}
+
 /* The same process, message, host and recipient again: the next run of the queue. */
 static void test_next_try(void **state)
 {
@@ -483,6 +529,7 @@ int main(void)
 	    cmocka_unit_test(test_lines_without_a_message),
 	    cmocka_unit_test(test_quiet),
 	    cmocka_unit_test(test_memory_is_bounded),
+	    cmocka_unit_test(test_idle_processes),
 	    cmocka_unit_test(test_next_try),
 	    cmocka_unit_test(test_saved_between_any_two_lines),
 	    cmocka_unit_test(test_killed_anywhere),
