@@ -35,6 +35,9 @@ struct worker {
 	int64_t asked_ms, heard_ms; /* last ping and last sign of life */
 };
 
+#define PROGRAM "mailhooks-milter"
+
+static int state_lock = -1;
 static struct worker *workers;
 static size_t nworkers;
 static bool stopping, told_ready;
@@ -106,6 +109,9 @@ static void stop(const struct config *cfg)
 		notify("STOPPING=1");
 	stopping = true;
 	kill_ms = clock_ms() + (cfg->milter.drain_seconds + STOP_SLACK_SECONDS) * 1000LL;
+	lock_stopping(state_lock);
+	for (size_t i = 0; i < nworkers; i++)
+		lock_stopping(workers[i].lock);
 	order_all(ORDER_STOP);
 }
 
@@ -310,10 +316,23 @@ static void end_workers(void)
 	}
 }
 
+/* As the user whose directory it is. */
+static bool lock_directory(
+    const struct config *cfg, const struct identity *id, char *error, size_t size)
+{
+	bool fine;
+
+	if (!privileges_lend(id, error, size))
+		return false;
+	fine = lock_state(cfg->state_dir, PROGRAM, &state_lock, error, size);
+	privileges_take_back(id);
+	return fine;
+}
+
 /* The lock files lie beside the sockets, so their directories must be there first. */
 static int prepare(const struct config *cfg)
 {
-	static const struct lock_owner owner = {"mailhooks-milter", "milter.listen"};
+	static const struct lock_owner owner = {PROGRAM, "milter.listen"};
 	struct identity id;
 	char error[512];
 
@@ -334,6 +353,10 @@ static int prepare(const struct config *cfg)
 			log_error(NULL, "%s", error);
 			return EX_TEMPFAIL;
 		}
+	if (!lock_directory(cfg, &id, error, sizeof error)) {
+		log_error(NULL, "%s", error);
+		return EX_TEMPFAIL;
+	}
 	return 0;
 }
 
@@ -360,7 +383,8 @@ int supervise(const struct config *cfg,
 		end_workers();
 	}
 	for (size_t i = 0; i < nworkers; i++)
-		unlock_address(workers[i].lock);
+		unlock(workers[i].lock);
+	unlock(state_lock);
 	free(workers);
 	close(fd);
 	return status > 0 ? status : EXIT_SUCCESS;

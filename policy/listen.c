@@ -223,13 +223,19 @@ void listen_remove_files(struct listening_sockets *all)
 	}
 }
 
+void listen_stopping(struct listening_sockets *all)
+{
+	for (size_t i = 0; i < all->n; i++)
+		lock_stopping(all->v[i].lock);
+}
+
 void listen_close(struct listening_sockets *all)
 {
 	listen_remove_files(all);
 	for (size_t i = 0; i < all->n; i++) {
 		if (all->v[i].fd >= 0)
 			close(all->v[i].fd);
-		unlock_address(all->v[i].lock);
+		unlock(all->v[i].lock);
 		free(all->v[i].address);
 	}
 	free(all->v);

@@ -32,4 +32,6 @@ bool listen_open(struct listening_sockets *, const struct config *, const struct
     bool *busy, char *error, size_t size);
 /* New clients find nobody (and may try again) while those that are connected are served. */
 void listen_remove_files(struct listening_sockets *);
+/* For another that starts meanwhile: it waits for our end. */
+void listen_stopping(struct listening_sockets *);
 void listen_close(struct listening_sockets *);

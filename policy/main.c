@@ -4,6 +4,7 @@
  * in worker threads (dispatch.h), reloads in one of their own (scripts.h). */
 #include "common/daemon/arguments.h"
 #include "common/daemon/background.h"
+#include "common/daemon/lock.h"
 #include "common/config.h"
 #include "common/list.h"
 #include "common/log.h"
@@ -31,12 +32,16 @@
 #include <sys/resource.h>
 #include <sysexits.h>
 
+#define PROGRAM "mailhooks-policy"
+
 static const char signals_text[] =
     "SIGHUP reloads scripts and settings, SIGTERM answers what is in progress and stops,\n"
     "SIGUSR1 reopens the logs. Exit status 78: configuration or script unusable.";
 
 static struct daemon_arguments arguments;
 
+static struct listening_sockets sockets;
+static int state_lock = -1;
 static struct event_base *base;
 static struct dispatch *workers;
 static struct scripts *scripts;
@@ -67,6 +72,8 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
 	default:
 		log_info(NULL, "%s: answering what is in progress", strsignal(number));
 		notify("STOPPING=1");
+		listen_stopping(&sockets);
+		lock_stopping(state_lock);
 		server_drain(server);
 	}
 }
@@ -124,7 +131,7 @@ static void raise_descriptors(const struct config *cfg)
 }
 
 /* As root, if we are. */
-static int open_sockets(struct listening_sockets *sockets, struct config *cfg)
+static int open_sockets(struct config *cfg)
 {
 	struct identity id;
 	char error[512];
@@ -132,17 +139,20 @@ static int open_sockets(struct listening_sockets *sockets, struct config *cfg)
 
 	if (privileges_identity(cfg, &id, error, sizeof error) &&
 	    privileges_directories(cfg, &id, error, sizeof error) &&
-	    listen_open(sockets, cfg, &id, &busy, error, sizeof error) &&
-	    privileges_drop(cfg, &id, error, sizeof error))
-		return 0;
+	    listen_open(&sockets, cfg, &id, &busy, error, sizeof error) &&
+	    privileges_drop(cfg, &id, error, sizeof error)) {
+		if (lock_state(cfg->state_dir, PROGRAM, &state_lock, error, sizeof error))
+			return 0;
+		busy = true;
+	}
 	log_error(NULL, "%s", error);
 	return busy ? EX_TEMPFAIL : EX_CONFIG;
 }
 
-static int start(struct listening_sockets *sockets, struct config *cfg)
+static int start(struct config *cfg)
 {
 	char error[512];
-	int status = open_sockets(sockets, cfg);
+	int status = open_sockets(cfg);
 
 	if (status == 0)
 		status = scripts_load_first(cfg);
@@ -153,7 +163,7 @@ static int start(struct listening_sockets *sockets, struct config *cfg)
 		return EX_OSERR;
 	workers = dispatch_new(base, cfg->policy.workers, cfg->policy.queue, error, sizeof error);
 	if (workers != NULL)
-		server = server_new(base, workers, sockets, cfg, error, sizeof error);
+		server = server_new(base, workers, &sockets, cfg, error, sizeof error);
 	if (server == NULL) {
 		log_error(NULL, "%s", error);
 		return EX_OSERR;
@@ -164,7 +174,7 @@ static int start(struct listening_sockets *sockets, struct config *cfg)
 	return scripts != NULL && watch_signals() ? 0 : EX_OSERR;
 }
 
-static void end(struct listening_sockets *sockets)
+static void end(void)
 {
 	follower_stop(follower);
 	agent_stop(agent);
@@ -174,7 +184,8 @@ static void end(struct listening_sockets *sockets)
 	forget_signals();
 	if (base != NULL)
 		event_base_free(base);
-	listen_close(sockets);
+	listen_close(&sockets);
+	unlock(state_lock);
 	script_set_publish(NULL);
 	delivery_forget_all();
 	answers_forget_all();
@@ -183,12 +194,11 @@ static void end(struct listening_sockets *sockets)
 
 static int run(struct config *cfg)
 {
-	struct listening_sockets sockets = {0};
 	int status;
 
 	signal(SIGPIPE, SIG_IGN);
 	raise_descriptors(cfg);
-	status = start(&sockets, cfg);
+	status = start(cfg);
 	if (status == 0) {
 		log_info(NULL, "ready, scripts from %s", cfg->scripts);
 		notify("READY=1");
@@ -197,7 +207,7 @@ static int run(struct config *cfg)
 			status = EX_OSERR;
 		log_info(NULL, "stopped");
 	}
-	end(&sockets);
+	end();
 	return status;
 }
 
@@ -209,11 +219,11 @@ static int serve(void)
 
 	cfg = config_load(arguments.config_path, &arguments.overrides, error, sizeof error);
 	if (cfg == NULL) {
-		fprintf(stderr, "mailhooks-policy: %s\n", error);
+		fprintf(stderr, PROGRAM ": %s\n", error);
 		return EX_CONFIG;
 	}
-	log_open("mailhooks-policy", arguments.foreground ? LOG_TO_STDERR : cfg->log.target,
-	    cfg->log.format, cfg->log.facility, cfg->log.level);
+	log_open(PROGRAM, arguments.foreground ? LOG_TO_STDERR : cfg->log.target, cfg->log.format,
+	    cfg->log.facility, cfg->log.level);
 	if (!arguments.foreground)
 		background_enter();
 	status = run(cfg);
@@ -224,7 +234,7 @@ static int serve(void)
 
 int main(int argc, char **argv)
 {
-	int status = arguments_parse(&arguments, argc, argv, "mailhooks-policy",
+	int status = arguments_parse(&arguments, argc, argv, PROGRAM,
 	    "Answers the policy and socketmap requests of Postfix with Lua scripts.", signals_text);
 
 	if (status < 0)

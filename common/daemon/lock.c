@@ -1,7 +1,9 @@
 /* lock.c - see lock.h. */
 #include "common/daemon/lock.h"
 
+#include "common/clock.h"
 #include "common/list.h"
+#include "common/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +14,13 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
+
+#define HOLDER_BYTES 32 /* what stands in a lock file: "4711" or "4711 stopping" */
+#define STOPPING " stopping"
+#define LEAVING_MS 60000 /* patience with it; the systemd units kill it after 45 s */
+#define LOOK_MS 50	 /* between two tries */
 
 const char *lock_socket_path(const char *address)
 {
@@ -39,11 +47,6 @@ static bool is_live(const char *path)
 	return live;
 }
 
-static char *lock_path(const char *socket_path)
-{
-	return xasprintf("%s.lock", socket_path);
-}
-
 /* In a directory that everybody can write to anybody could put a socket of his own there (R4). */
 static bool is_private(const char *socket_path, char *error, size_t size)
 {
@@ -61,60 +64,128 @@ static bool is_private(const char *socket_path, char *error, size_t size)
 	return fine;
 }
 
-static bool take(const char *path, const char *socket_path, const struct lock_owner *owner, int *fd,
-    char *error, size_t size)
+/* ---- the file ---- */
+
+enum taken { TAKEN, TAKEN_BY_ANOTHER, TAKEN_UNKNOWN };
+
+/* The process id and what it does, for messages and for who waits. What cannot be written is
+ * missing there only. */
+static void sign(int fd, const char *doing)
 {
-	char holder[32] = "";
-	ssize_t n;
+	char text[HOLDER_BYTES];
+	int n = snprintf(text, sizeof text, "%d%s\n", (int)getpid(), doing);
+
+	if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)n, 0) != n)
+		log_debug(NULL, "lock file not signed: %s", strerror(errno));
+}
+
+/* The lock of the file, waiting for a holder that is about to end; errno for TAKEN_UNKNOWN. */
+static enum taken take(const char *path, int *fd, char holder[static HOLDER_BYTES])
+{
+	const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000L};
+	int64_t end = clock_ms() + LEAVING_MS;
+	bool told = false;
 
 	*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (*fd < 0) {
+	if (*fd < 0)
+		return TAKEN_UNKNOWN;
+	while (flock(*fd, LOCK_EX | LOCK_NB) != 0) {
+		ssize_t n;
+
+		if (errno != EWOULDBLOCK)
+			return TAKEN_UNKNOWN;
+		n = pread(*fd, holder, HOLDER_BYTES - 1, 0);
+		holder[n > 0 ? n : 0] = '\0';
+		if (strstr(holder, STOPPING) == NULL || clock_ms() >= end) {
+			holder[strcspn(holder, " \n")] = '\0';
+			if (*holder == '\0')
+				snprintf(holder, HOLDER_BYTES, "?");
+			return TAKEN_BY_ANOTHER;
+		}
+		if (!told)
+			log_info(NULL, "%s: waiting until process %.*s has stopped", path,
+			    (int)strcspn(holder, " "), holder);
+		told = true;
+		nanosleep(&pause, NULL);
+	}
+	sign(*fd, "");
+	return TAKEN;
+}
+
+static void give_up(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd); /* the file stays: removing it would race with the next instance */
+	*fd = -1;
+}
+
+/* ---- addresses ---- */
+
+static bool take_socket(
+    const char *socket_path, const struct lock_owner *owner, int *fd, char *error, size_t size)
+{
+	char *path = xasprintf("%s.lock", socket_path), holder[HOLDER_BYTES] = "";
+	enum taken taken = take(path, fd, holder);
+
+	if (taken == TAKEN_UNKNOWN)
 		snprintf(error, size, "lock file %s: %s", path, strerror(errno));
-		return false;
-	}
-	if (flock(*fd, LOCK_EX | LOCK_NB) != 0) {
-		n = pread(*fd, holder, sizeof holder - 1, 0);
-		snprintf(error, size, "another %s (process %.*s) serves %s; stop it first",
-		    owner->program, n > 0 ? (int)strcspn(holder, "\n") : 1, n > 0 ? holder : "?",
-		    socket_path);
-		return false;
-	}
-	if (is_live(socket_path)) {
+	else if (taken == TAKEN_BY_ANOTHER)
+		snprintf(error, size, "another %s (process %s) serves %s; stop it first",
+		    owner->program, holder, socket_path);
+	free(path);
+	if (taken == TAKEN && is_live(socket_path)) {
 		snprintf(error, size, "another program listens on %s; choose another %s",
 		    socket_path, owner->setting);
 		return false;
 	}
-	n = snprintf(holder, sizeof holder, "%d\n", (int)getpid());
-	if (ftruncate(*fd, 0) != 0 || pwrite(*fd, holder, (size_t)n, 0) != n) {
-		snprintf(error, size, "lock file %s: %s", path, strerror(errno));
-		return false;
-	}
-	return true;
+	return taken == TAKEN;
 }
 
 bool lock_address(
     const char *address, const struct lock_owner *owner, int *fd, char *error, size_t size)
 {
 	const char *socket_path = lock_socket_path(address);
-	char *path;
-	bool fine;
 
 	*fd = -1;
 	if (socket_path == NULL)
 		return true;
-	path = lock_path(socket_path);
-	fine =
-	    is_private(socket_path, error, size) && take(path, socket_path, owner, fd, error, size);
-	free(path);
-	if (!fine && *fd >= 0) {
-		close(*fd);
-		*fd = -1;
-	}
-	return fine;
+	if (is_private(socket_path, error, size) &&
+	    take_socket(socket_path, owner, fd, error, size))
+		return true;
+	give_up(fd);
+	return false;
 }
 
-void unlock_address(int fd)
+/* ---- directories ---- */
+
+bool lock_state(const char *directory, const char *program, int *fd, char *error, size_t size)
+{
+	char *path = xasprintf("%s/%s.lock", directory, program), holder[HOLDER_BYTES] = "";
+	enum taken taken = take(path, fd, holder);
+
+	if (taken == TAKEN_UNKNOWN)
+		log_warn(NULL, "lock file %s: %s: nothing keeps a second %s from using %s too",
+		    path, strerror(errno), program, directory);
+	else if (taken == TAKEN_BY_ANOTHER)
+		snprintf(error, size,
+		    "another %s (process %s) uses state_dir %s; stop it first, or give each a "
+		    "state_dir of its own",
+		    program, holder, directory);
+	free(path);
+	if (taken != TAKEN)
+		give_up(fd);
+	return taken != TAKEN_BY_ANOTHER;
+}
+
+/* ---- the end ---- */
+
+void lock_stopping(int fd)
 {
 	if (fd >= 0)
-		close(fd); /* the file stays: removing it would race with the next instance */
+		sign(fd, STOPPING);
+}
+
+void unlock(int fd)
+{
+	give_up(&fd);
 }

@@ -110,6 +110,28 @@ def test_second_instance_is_refused(mta, milter):
     assert refusal(mta) == (550, "first")
 
 
+def test_second_instance_with_the_same_state_dir_is_refused(milter):
+    """R18: it would overwrite the last good scripts of the other."""
+    milter.start(refusing("first"))
+    second = milter_module.Milter(milter.directory / "second.sock")
+    line = [milter_module.BINARY, "-c", "/dev/null", "-f",
+            *second.options([f"state_dir={milter.directory}"])]
+    second.script("smtpsvr.lua", refusing("second"))
+    second.launch(*line, ready=False)
+    assert second.wait_exit() == 75
+    assert f"another mailhooks-milter (process {milter.pid}) uses state_dir" in second.log()
+    kept = milter.directory / "scripts.milter/smtpsvr.lua"
+    assert "first" in kept.read_text()
+    lock = milter.directory / "mailhooks-milter.lock"
+    assert lock.owner() == milter_module.USER and int(lock.read_text()) == milter.pid
+    # one that stops is waited for
+    milter.signal(signal.SIGTERM)
+    milter.wait_log("finishing what is in progress")
+    second.launch(*line)
+    assert milter.wait_exit() == 0 and "second" in kept.read_text()
+    assert second.finish() == []
+
+
 def test_dead_worker_is_replaced(mta, milter):
     """R18: a worker that crashed is away for a moment only."""
     milter.worker_may_die = True

@@ -227,6 +227,53 @@ def test_second_instance_is_refused(policy):
     assert policy.ask(sender="still") == "WARN still"
 
 
+@pytest.fixture
+def second(policy):
+    """Another service, with sockets of its own and the state_dir of the first."""
+    other = policy_module.Policy()
+    other.script("smtprules_1.lua", answering("second"))
+    other.config.write_text("")
+    other.line = [policy_module.BINARY, "-c", other.config, "-f",
+                  *other.options([f"state_dir={policy.directory}"])]
+    yield other
+    assert other.finish() == []
+
+
+def test_second_instance_with_the_same_state_dir_is_refused(policy, second):
+    """R18: each would overwrite what the other keeps there. Commands and reloads go on."""
+    policy.start(ECHO)
+    second.launch(*second.line, ready=False)
+    assert second.wait_exit() == 75
+    assert f"another mailhooks-policy (process {policy.pid}) uses state_dir" in second.log()
+    assert not second.socket.exists()
+    assert "'WARN '" in (policy.directory / "scripts.policy/smtprules_1.lua").read_text()
+    policy.script("smtprules_1.lua", answering("reloaded"))
+    policy.reload()
+    assert policy.ask() == "WARN reloaded"
+    machine.run(machine.BUILD / "cli/mailhooks", "-c", "/dev/null", *policy.options(), "check")
+    policy.kill()                        # and a dead one is in nobody's way
+    second.launch(*second.line)
+    assert second.ask() == "WARN second"
+
+
+def test_new_instance_waits_for_one_that_stops(policy, second):
+    """R18: as systemd or an administrator may start it, while requests are still answered."""
+    policy.start("function Policy() os.sleep(1500) return 'WARN first' end",
+                 "policy.deadline_ms=10000")
+    first = policy.pid
+    with policy.connect() as s:
+        s.sendall(policy_module.request())
+        time.sleep(0.2)
+        policy.signal(signal.SIGTERM)
+        policy.wait_log("answering what is in progress")
+        second.launch(*second.line)
+        s.setblocking(False)             # the answer was there before the other was ready
+        assert policy_module.read_action(s) == "WARN first"
+    assert policy.wait_exit() == 0
+    second.wait_log(f"waiting until process {first} has stopped")
+    assert second.ask() == "WARN second"
+
+
 def test_start_after_a_crash(policy):
     """R18: a dead one's sockets and locks are in nobody's way."""
     policy.start(ECHO)
