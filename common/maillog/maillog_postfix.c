@@ -1,4 +1,4 @@
-/* maillog_postfix.c - what smtp(8), qmgr(8) and postsuper(1) of Postfix write.
+/* maillog_postfix.c - what smtp(8), qmgr(8), cleanup(8) and postsuper(1) of Postfix write.
  *
  * Postfix makes unprintable bytes of remote text into "?" and puts the text last, but for what it
  * was in reply to, which comes after it: that is taken from the very end, unless the line is so
@@ -260,6 +260,22 @@ static bool queue(struct maillog_line *line, struct maillog_text rest, bool cut)
 	       text_is(rest, " (queue active)");
 }
 
+/* "milter-reject: END-OF-MESSAGE from ...": a filter, perhaps one after ours, did not let it in. */
+static bool refused(struct maillog_line *line, struct maillog_text rest, bool cut)
+{
+	static const char *const ends[] = {
+	    "milter-reject: END-OF-MESSAGE from ", "milter-discard: END-OF-MESSAGE from "};
+
+	(void)cut;
+	line->kind = MAILLOG_REMOVED;
+	if (!text_queue_id(&rest, &line->queue_id))
+		return false;
+	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+		if (text_word(&rest, ends[i]))
+			return true;
+	return false;
+}
+
 /* error(8) and discard(8) contact no host, but say what became of recipients. */
 static bool no_host(struct maillog_line *line, struct maillog_text rest, bool cut)
 {
@@ -273,9 +289,9 @@ bool maillog_postfix(
 	static const struct {
 		const char *service;
 		bool (*read)(struct maillog_line *, struct maillog_text, bool cut);
-	} readers[] = {{"smtp", smtp}, {"qmgr", queue}, {"postsuper", queue}, {"error", no_host},
-	    {"retry", no_host}, {"discard", no_host}, {"local", no_host}, {"virtual", no_host},
-	    {"pipe", no_host}, {"lmtp", no_host}};
+	} readers[] = {{"smtp", smtp}, {"qmgr", queue}, {"cleanup", refused}, {"postsuper", queue},
+	    {"error", no_host}, {"retry", no_host}, {"discard", no_host}, {"local", no_host},
+	    {"virtual", no_host}, {"pipe", no_host}, {"lmtp", no_host}};
 
 	for (size_t i = 0; i < sizeof readers / sizeof *readers; i++)
 		if (text_is(service, readers[i].service))

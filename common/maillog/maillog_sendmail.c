@@ -273,6 +273,18 @@ static bool tls(struct maillog_line *line, struct maillog_text rest)
 	       text_word(&rest, "cipher=") && text_until(&rest, ", ", &line->cipher);
 }
 
+/* It has left the queue, or a filter, perhaps one after ours, did not let it in. */
+static bool is_end(struct maillog_text rest)
+{
+	static const char *const ends[] = {
+	    "done; delay=", "Milter: data, reject=", "Milter: data, discard"};
+
+	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+		if (text_word(&rest, ends[i]))
+			return true;
+	return false;
+}
+
 bool maillog_sendmail(struct maillog_line *line, struct maillog_text message)
 {
 	static bool (*const readers[])(struct maillog_line *, struct maillog_text) = {
@@ -283,7 +295,7 @@ bool maillog_sendmail(struct maillog_line *line, struct maillog_text message)
 		return tls(line, message);
 	if (text_word(&rest, "to="))
 		return recipient(line, rest);
-	if (text_word(&rest, "done; delay=")) {
+	if (is_end(rest)) {
 		line->kind = MAILLOG_REMOVED;
 		return true;
 	}

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from rig import machine
+from rig import machine, milter as milter_module
 
 BINARY = machine.BUILD / "cli/mailhooks"
 MESSAGE = b"Subject: hi\r\n\r\nhello\r\n"
@@ -323,3 +323,43 @@ def assert_facts(follower, queue_id, sender, retries):
         return row is not None and (row["sender"], row["retries"]) == (sender, retries)
     machine.wait_until(right, 10, lambda: f"{sender} tried {retries} times: "
                        f"{dict(facts(follower, queue_id) or {})}")
+
+
+# facts of messages
+
+OUTCOMES = {   # what the later filter does, and the reply of the server
+    "reject": ("actions.Ignore = true actions.Delete = true return actions", 550),
+    "tempfail": ('return actions, "451 4.3.2 later"', 451),
+    "discard": ("actions.Ignore = true actions.Delete = false return actions", 250)}
+
+
+def known(store):
+    with sqlite3.connect(store) as db:
+        return [row[0] for row in db.execute("SELECT sender FROM messages")]
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+@pytest.mark.parametrize("name", ["postfix", "sendmail"])
+def test_refused_by_a_later_filter(name, outcome, milter, policy, syslog, request):
+    """What our milter has noted of a message that is not taken after all is not kept for weeks."""
+    later = milter_module.Milter(milter.directory / "later.sock")
+    if name == "postfix":
+        mta = request.getfixturevalue("make_postfix")(f"unix:{milter.socket}, unix:{later.socket}")
+        follower = Follower(policy, f"file:{mta.maillog}")
+    else:
+        mta = request.getfixturevalue("make_sendmail")(
+            extra=f"INPUT_MAIL_FILTER(`later', `S=unix:{later.socket}, F=T')dnl\n")
+        syslog.file = policy.directory / "mail.log"
+        follower = Follower(policy, f"file:{syslog.file}", f"maillog.sendmail={mta.tag}")
+    store = policy.directory / "store.db"
+    body, code = OUTCOMES[outcome]
+    milter.start(None, *follower.settings, mxserverrules="function CheckServer() end")
+    later.start(f"function ProcessMessage(from, subject, rcpts, actions) {body} end")
+    assert mta.send("ann@sender.test", "bob@example.com", MESSAGE).code == code
+    assert known(store) == ["ann@sender.test"], mta.log()
+    follower.start()
+    try:
+        machine.wait_until(lambda: known(store) == [], 10, mta.log)
+    finally:
+        syslog.file = None
+    assert mta.deliveries() == [] and later.finish() == []
