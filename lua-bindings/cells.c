@@ -71,6 +71,11 @@ static void give(struct cells *c, void *block, size_t size)
 	c->free[kind] = block;
 }
 
+static bool same_cell(const struct cells *c, size_t a, size_t b)
+{
+	return a <= c->largest && b <= c->largest && kind_of(a) == kind_of(b);
+}
+
 /* As realloc(). */
 static void *resize_large(struct cells *c, void *old, size_t old_size, size_t size)
 {
@@ -109,6 +114,8 @@ void *cells_resize(struct cells *c, void *old, size_t old_size, size_t new_size)
 		put(c, old, old_size);
 		return NULL;
 	}
+	if (same_cell(c, old_size, new_size))
+		return old;
 	if (smaller > c->largest)
 		return resize_large(c, old, old_size, new_size);
 	block = get(c, new_size);

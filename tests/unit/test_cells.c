@@ -81,6 +81,31 @@ static void test_any_sizes(void **state)
 	try_sizes(0, 200);
 }
 
+/* A block stays where it is as long as its cell has room: no copy, and shrinking cannot fail. */
+static void test_a_cell_has_room(void **state)
+{
+	struct cells c = {.largest = 4 * CELLS_GRAIN, .most = SIZE_MAX};
+	char *p = cells_resize(&c, NULL, 0, CELLS_GRAIN + 1), *other;
+
+	(void)state;
+	c.most = 0; /* nothing more */
+	memset(p, 'a', CELLS_GRAIN + 1);
+	assert_ptr_equal(cells_resize(&c, p, CELLS_GRAIN + 1, 2 * CELLS_GRAIN), p);
+	memset(p, 'b', 2 * CELLS_GRAIN);
+	assert_ptr_equal(cells_resize(&c, p, 2 * CELLS_GRAIN, CELLS_GRAIN + 1), p);
+	assert_int_equal(p[CELLS_GRAIN], 'b');
+	other = cells_resize(&c, p, CELLS_GRAIN + 1, CELLS_GRAIN);
+	assert_ptr_not_equal(other, p);
+	assert_ptr_equal(cells_resize(&c, NULL, 0, 2 * CELLS_GRAIN), p); /* free again */
+	c.most = SIZE_MAX;
+	other = cells_resize(&c, other, CELLS_GRAIN, 4 * CELLS_GRAIN + 1); /* no cell's */
+	assert_non_null(other);
+	assert_int_equal(c.large, 4 * CELLS_GRAIN + 1);
+	assert_null(cells_resize(&c, other, 4 * CELLS_GRAIN + 1, 0));
+	assert_null(cells_resize(&c, p, 2 * CELLS_GRAIN, 0));
+	cells_clear(&c);
+}
+
 static void test_blocks_are_used_again(void **state)
 {
 	struct cells c = {.largest = CELLS_LARGEST, .most = SIZE_MAX};
@@ -179,6 +204,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_any_sizes),
+	    cmocka_unit_test(test_a_cell_has_room),
 	    cmocka_unit_test(test_blocks_are_used_again),
 	    cmocka_unit_test(test_one_size_after_the_other),
 	    cmocka_unit_test(test_the_sum),
