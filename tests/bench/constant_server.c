@@ -1,7 +1,7 @@
 /* constant_server.c - the least that a policy service or socketmap can be: one thread, one epoll,
  * the same answer to whatever ends like a request. run-policy measures mailhooks-policy beside it.
  *
- *   constant_server SOCKET ANSWER      \n in ANSWER stands for a line break */
+ *   constant_server SOCKET ANSWER */
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -13,21 +13,6 @@
 
 #define EVENTS 64
 #define REQUEST_BYTES 8192 /* a request arrives in one piece from the load program */
-
-static void unescape(char *s)
-{
-	char *out = s;
-
-	for (; *s != '\0'; s++) {
-		if (s[0] == '\\' && s[1] == 'n') {
-			*out++ = '\n';
-			s++;
-		} else {
-			*out++ = *s;
-		}
-	}
-	*out = '\0';
-}
 
 static int listen_on(const char *path)
 {
@@ -67,7 +52,6 @@ int main(int argc, char **argv)
 
 	if (argc != 3)
 		errx(2, "usage: constant_server SOCKET ANSWER");
-	unescape(argv[2]);
 	n = strlen(argv[2]);
 	listener = listen_on(argv[1]);
 	watch(poll, listener);

@@ -2,11 +2,10 @@
  *
  *   policyload SOCKET CONNECTIONS SECONDS REQUEST ANSWER
  *
- * Each connection sends REQUEST, waits for ANSWER, and begins again; \\n stands for a line break,
- * and %u in REQUEST for a number below 1000 that changes, so that nothing is answered from a memory
- * of the last question. One thread, one epoll. Prints "rate", "p50_us" and "p99_us". Any other
- * answer than ANSWER ends it with status 1, so that a fast wrong answer is not taken for a fast
- * server. */
+ * Each connection sends REQUEST, waits for ANSWER, and begins again; %u in REQUEST stands for a
+ * number below 1000 that changes, so that nothing is answered from a memory of the last question.
+ * One thread, one epoll. Prints "rate", "p50_us" and "p99_us". Any other answer than ANSWER ends it
+ * with status 1, so that a fast wrong answer is not taken for a fast server. */
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -40,21 +39,6 @@ static int64_t now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
-static void unescape(char *s)
-{
-	char *out = s;
-
-	for (; *s != '\0'; s++) {
-		if (s[0] == '\\' && s[1] == 'n') {
-			*out++ = '\n';
-			s++;
-		} else {
-			*out++ = *s;
-		}
-	}
-	*out = '\0';
 }
 
 static void add_sample(int64_t ns)
@@ -141,8 +125,6 @@ int main(int argc, char **argv)
 
 	if (count < 1 || count > MAX_CONNECTIONS || seconds <= 0)
 		errx(2, "usage: policyload SOCKET CONNECTIONS SECONDS REQUEST ANSWER");
-	unescape(argv[4]);
-	unescape(argv[5]);
 	n = strlen(argv[5]);
 	open_all(poll, argv[1], count);
 	begin = now_ns() + WARMUP_NS;

@@ -118,25 +118,22 @@ static const char keys_sql[] =
     "WITH RECURSIVE i(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM i WHERE n < 4999)"
     " INSERT INTO keys(dimension, value) SELECT 3, 'd' || n || '.example' FROM i;";
 
-#define KEY(dimension, value) \
-	"(SELECT id FROM keys WHERE dimension = " #dimension " AND value = " value ")"
-
 static const char attempts_sql[] =
-    "WITH RECURSIVE i(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM i WHERE n < ?1 - 1)"
+    "WITH RECURSIVE i(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM i WHERE n < ?1 - 1),"
+    " named(n, server, domain) AS (SELECT n,"
+    "  'mx' || CASE WHEN n % 2 THEN 0 ELSE n % 1000 END || '.example.com',"
+    "  'd' || n % 5000 || '.example' FROM i)"
     " INSERT INTO attempts(event, time, code, server, address, domain, provider, queue_id, sender,"
     "  stage, result, tls, connection, delay)"
     " SELECT printf('bench:%012d', n), ?2 - ?3 * (?1 - n) / ?1,"
     "  CASE WHEN n % 3 = 0 THEN '450' ELSE '250' END,"
-    "  " KEY(1,
-	"'mx' || CASE WHEN n % 2 THEN 0 ELSE n % 1000 END || '.example.com'") ","
-									      "  " KEY(2,
-										  "'192.0.2.1'") ", " KEY(3,
-										  "'d' || n % 5000 || '.example'") ","
-														   "  " KEY(
-														       4,
-														       "'provider.example'") ", '4XyZ12abcdeFGHi', 'sender@example.org', 'RCPT',"
-																	     "  CASE WHEN n % 3 = 0 THEN '450 4.7.1 try again later' ELSE '250 2.0.0 ok' END,"
-																	     "  'TLSv1.3', '12345', 1234 FROM i";
+    "  (SELECT id FROM keys WHERE dimension = 1 AND value = server),"
+    "  (SELECT id FROM keys WHERE dimension = 2 AND value = '192.0.2.1'),"
+    "  (SELECT id FROM keys WHERE dimension = 3 AND value = domain),"
+    "  (SELECT id FROM keys WHERE dimension = 4 AND value = 'provider.example'),"
+    "  '4XyZ12abcdeFGHi', 'sender@example.org', 'RCPT',"
+    "  CASE WHEN n % 3 = 0 THEN '450 4.7.1 try again later' ELSE '250 2.0.0 ok' END,"
+    "  'TLSv1.3', '12345', 1234 FROM named";
 
 static const char recipients_sql[] =
     "INSERT INTO attempt_recipients SELECT id, 0, 'somebody@example.com', '450 4.7.1 try later'"
