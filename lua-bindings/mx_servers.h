@@ -26,5 +26,6 @@ bool mx_servers_same(const struct mx_servers *, const struct mx_servers *);
 void mx_servers_sort(struct mx_servers *); /* by priority; equal ones stay in order */
 void mx_servers_clear(struct mx_servers *);
 
-/* The host as a list would have it, malloc'ed; NULL: not fit. */
+/* The host, or the domain, as a list would have it (one in UTF-8 in A-labels), malloc'ed; NULL: not
+ * fit. */
 char *mx_server_host(const char *host);

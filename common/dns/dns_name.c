@@ -2,7 +2,11 @@
 #include "common/dns/dns_name.h"
 
 #include "common/limits.h"
+#include "common/list.h"
 
+#include <idn2.h>
+
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -39,6 +43,32 @@ bool dns_name_valid(const char *name)
 		}
 	}
 	return label > 0;
+}
+
+static bool is_ascii(const char *name)
+{
+	while (*name > 0)
+		name++;
+	return *name == '\0';
+}
+
+char *dns_name_plain(const char *name)
+{
+	char *found = NULL, *out = NULL;
+
+	if (!is_ascii(name)) {
+		if (idn2_to_ascii_8z(name, &found, IDN2_NONTRANSITIONAL) != IDN2_OK)
+			return NULL;
+		name = found;
+	}
+	if (dns_name_valid(name)) {
+		out = xstrndup(name, bare_length(name));
+		for (char *p = out; *p != '\0'; p++)
+			if (*p >= 'A' && *p <= 'Z')
+				*p = (char)(*p - 'A' + 'a');
+	}
+	idn2_free(found);
+	return out;
 }
 
 bool dns_name_same(const char *a, const char *b)

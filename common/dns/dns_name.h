@@ -8,5 +8,9 @@
  * live with them), but free of everything that means something to SQL, a shell or a log. */
 bool dns_name_valid(const char *name);
 
+/* The name as DNS has it: lower case, no dot at the end, a name in UTF-8 in A-labels ("xn--...",
+ * RFC 5890) as Postfix converts it. malloc'ed; NULL: not valid. */
+char *dns_name_plain(const char *name);
+
 /* Is it the same name? ASCII case and a dot at the end do not count. */
 bool dns_name_same(const char *, const char *);

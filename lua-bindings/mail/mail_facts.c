@@ -6,10 +6,12 @@
  * a message has gone, so its next hops are not noted: they would be asked about for weeks. A store
  * that does not answer costs a short wait and the hooks their exact figures, never the mail. */
 #include "common/clock.h"
+#include "common/dns/dns_name.h"
 #include "common/limits.h"
 #include "common/store/store_shared.h"
 #include "lua-bindings/mail/mail.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -30,10 +32,12 @@ static bool needs(const struct script_set *set, struct smtpsvr_needs *n)
 static void note_next_hop(const struct mail *m, struct store_facts *f, const char *recipient)
 {
 	const char *at = strrchr(recipient, '@');
+	char *domain = at != NULL ? dns_name_plain(at + 1) : NULL;
 
-	if (m->config->maillog.source[0] != '\0' && at != NULL && at[1] != '\0' &&
-	    !strlist_has_nocase(&f->next_hops, at + 1) && f->next_hops.n < LIMIT_STORE_RECIPIENTS)
-		strlist_add(&f->next_hops, at + 1);
+	if (m->config->maillog.source[0] != '\0' && domain != NULL &&
+	    !strlist_has(&f->next_hops, domain) && f->next_hops.n < LIMIT_STORE_RECIPIENTS)
+		strlist_add(&f->next_hops, domain);
+	free(domain);
 }
 
 static void put(const struct mail *m, const struct store_facts *f)

@@ -6,7 +6,6 @@
 #include "common/list.h"
 #include "common/network.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -14,17 +13,11 @@
 char *mx_server_host(const char *host)
 {
 	struct ip_address ip;
-	char text[INET6_ADDRSTRLEN], *out;
-	size_t n = strlen(host);
+	char text[INET6_ADDRSTRLEN];
 
 	if (ip_address_parse(&ip, host))
 		return xstrdup(ip_address_text(&ip, text, sizeof text));
-	if (!dns_name_valid(host))
-		return NULL;
-	out = xstrndup(host, host[n - 1] == '.' ? n - 1 : n);
-	for (char *p = out; *p != '\0'; p++)
-		*p = (char)tolower((unsigned char)*p);
-	return out;
+	return dns_name_plain(host);
 }
 
 static bool take_port(const char *text, unsigned short *port)

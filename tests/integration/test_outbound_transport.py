@@ -128,6 +128,31 @@ def test_domains_of_this_machine(server, policy):
     assert policy.look_up("transport", "ann@theirs.test") == "OK smtp:[away.test]"
 
 
+def test_domains_in_all_letters(hosts, make_postfix, policy, dns):
+    """R17: a domain in UTF-8 (SMTPUTF8) is to the scripts what it is in DNS. It has its route, and
+    its mail does not wait for a TLS policy."""
+    server = make_postfix(milter=None, parameters=outbound.parameters(policy, "mx", "tls",
+                                                                      "transport"))
+    dns.add(f"mx-host=xn--strae-oqa.test,a.{DOMAIN},10")
+    start(policy, f"""function GetOverrides(domain)
+        if domain ~= "xn--strae-oqa.test" then return {{ "c.{DOMAIN}" }} end
+    end""", "local_domains=xn--zrich-kva.test", mxout="""function ServerDetails(parameters)
+        print(parameters.domain, parameters.server)
+    end""")
+    assert policy.look_up("transport", "bob@Z\u00dcRICH.test") == "NOTFOUND "
+    assert policy.look_up("transport", "bob@\u00fc\u202e.test") == "NOTFOUND "
+    with server.client() as c:
+        assert c.command("MAIL FROM:<ann@sender.test> SMTPUTF8").ok
+        for domain in ("b\u00fccher.test", "stra\u00dfe.test"):
+            assert c.command(f"RCPT TO:<bob@{domain}>").ok
+        assert c.command("DATA").code == 354
+        assert c.command("Subject: hi\r\n\r\nhello\r\n.").ok
+    server.wait_delivery(host=HOSTS["a"])
+    server.wait_delivery(host=HOSTS["c"])
+    assert sorted(policy.out().splitlines()) == [
+        f"c.{DOMAIN}\tc.{DOMAIN}", f"xn--strae-oqa.test\ta.{DOMAIN}"]
+
+
 def test_the_snippet_where_debian_has_chroots(hosts, make_postfix):
     """contrib/postfix-outbound.cf.snippet with the paths that stand in it: those of Debian's
     master.cf that ask are in a chroot, trivial-rewrite(8) too."""

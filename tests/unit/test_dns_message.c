@@ -403,6 +403,45 @@ static void names(void **state)
 	assert_true(dns_name_same("", "."));
 }
 
+static void plain_names(void **state)
+{
+	static const char *const names[][2] = {
+	    {"A.Test.", "a.test"},
+	    {"xn--BCHER-kva.example", "xn--bcher-kva.example"},
+	    {"b\xc3\xbc"
+	     "cher.example",
+		"xn--bcher-kva.example"},
+	    {"B\xc3\x9c"
+	     "CHER.Example.",
+		"xn--bcher-kva.example"},
+	    {"stra\xc3\x9f"
+	     "e.example",
+		"xn--strae-oqa.example"}, /* not strasse, as in IDNA2003 */
+	    {"a\xe3\x80\x82test", "a.test"},
+	    {"b\xfc"
+	     "cher.example",
+		NULL}, /* not UTF-8 */
+	    {"\xc3\xbc'or'1.example", NULL},
+	    {"\xe2\x80\xae.example", NULL},
+	    {"\xc2\xad", NULL},
+	    {"a b.example", NULL},
+	    {"", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		char *plain = dns_name_plain(names[i][0]);
+
+		if (names[i][1] == NULL && plain != NULL)
+			fail_msg("\"%s\" is taken for \"%s\"", names[i][0], plain);
+		if (names[i][1] != NULL) {
+			assert_non_null(plain);
+			assert_string_equal(plain, names[i][1]);
+		}
+		free(plain);
+	}
+}
+
 static int clear(void **state)
 {
 	(void)state;
@@ -429,6 +468,7 @@ int main(void)
 	    cmocka_unit_test(hostile_compression_is_quick),
 	    cmocka_unit_test(mutations_are_harmless),
 	    cmocka_unit_test(names),
+	    cmocka_unit_test(plain_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, clear);
