@@ -39,8 +39,7 @@ bool agent_act(const struct agent_run *p, const struct candidate *c, char letter
 	struct log_id id = agent_id(c);
 	char why[512];
 
-	if (queue_client_ask(
-		p->config->agent.socket, letter, c->entry.id, NULL, NULL, why, sizeof why))
+	if (queue_client_ask(p->config->agent.socket, letter, c->entry.id, NULL, why, sizeof why))
 		return true;
 	log_warn(&id, "queue agent: %s", why);
 	return false;

@@ -23,7 +23,16 @@ struct pass {
 	bool *seen;		/* of each record: it is in the queue */
 	struct candidate *v;
 	size_t n;
+	bool (*stop)(void *); /* may be NULL */
+	void *stop_arg;
 };
+
+static bool is_stopped(void *arg)
+{
+	const struct pass *p = arg;
+
+	return p->stop != NULL && p->stop(p->stop_arg);
+}
 
 /* ---- what is there ---- */
 
@@ -67,12 +76,14 @@ static bool read_queue(struct pass *p)
 {
 	char why[512];
 
-	if (agent_queue_read(p->run.config, on_entry, p, why, sizeof why)) {
+	if (agent_queue_read(p->run.config, on_entry, is_stopped, p, why, sizeof why)) {
 		if (p->memory->away)
 			log_info(NULL, "queue agent: mailhooks-queue answers again");
 		p->memory->away = false;
 		return true;
 	}
+	if (is_stopped(p))
+		return false;
 	if (!p->memory->away)
 		log_error(NULL, "queue agent: %s; held messages wait until it answers", why);
 	p->memory->away = true;
@@ -170,25 +181,24 @@ static void wake_pickup(const struct pass *p)
 {
 	char why[512];
 
-	if (!queue_client_ask(
-		p->run.config->agent.socket, QUEUE_PICKUP, "", NULL, NULL, why, sizeof why))
+	if (!queue_client_ask(p->run.config->agent.socket, QUEUE_PICKUP, "", NULL, why, sizeof why))
 		log_debug(NULL, "queue agent: %s", why);
 }
 
 /* ---- a pass ---- */
 
-static void run(struct pass *p, bool (*stopped)(void *), void *arg)
+static void run(struct pass *p)
 {
 	bool requeued = false;
 
 	forget_gone(p);
 	sort(p, p->run.config->agent.smallest_first ? by_size : by_age);
-	for (size_t i = 0; i < p->n && !(stopped != NULL && stopped(arg)); i++) {
+	for (size_t i = 0; i < p->n && !is_stopped(p); i++) {
 		agent_look(&p->run, &p->v[i]);
 		queue_record_clear(&p->v[i].record);
 	}
 	sort(p, by_priority);
-	for (size_t i = 0; i < p->n && !(stopped != NULL && stopped(arg)); i++)
+	for (size_t i = 0; i < p->n && !is_stopped(p); i++)
 		if (p->v[i].release)
 			requeued |= release(p, &p->v[i]);
 	if (requeued)
@@ -212,8 +222,10 @@ static void clear(struct pass *p)
 void agent_pass(
     const struct config *c, struct agent_memory *memory, bool (*stopped)(void *), void *arg)
 {
-	struct pass p = {
-	    .run = {.config = c, .now_ms = (int64_t)time(NULL) * 1000}, .memory = memory};
+	struct pass p = {.run = {.config = c, .now_ms = (int64_t)time(NULL) * 1000},
+	    .memory = memory,
+	    .stop = stopped,
+	    .stop_arg = arg};
 
 	if (!queue_record_list(c->agent.directory, &p.records))
 		log_error(NULL, "queue agent: agent.directory = \"%s\": %s", c->agent.directory,
@@ -224,7 +236,7 @@ void agent_pass(
 		p.seen = xcalloc(p.records.n, sizeof *p.seen);
 		p.run.checkfile = checkfile_open(p.run.set);
 		if (read_queue(&p))
-			run(&p, stopped, arg);
+			run(&p);
 	}
 	clear(&p);
 }

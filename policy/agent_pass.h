@@ -19,6 +19,6 @@ struct agent_memory {		/* from one pass to the next; zero it before the first */
 	bool away;		/* mailhooks-queue did not answer, which was logged */
 };
 
-/* stopped (may be NULL) is asked between two messages. */
+/* stopped (may be NULL) is asked between two messages, and while the queue is read. */
 void agent_pass(const struct config *, struct agent_memory *, bool (*stopped)(void *), void *arg);
 void agent_memory_clear(struct agent_memory *);

@@ -15,8 +15,16 @@ struct reading {
 	struct queue_reader *reader; /* of Postfix's lines */
 	const char *queue;	     /* of Sendmail's */
 	void (*entry)(struct queue_entry *, void *arg);
+	bool (*stopped)(void *arg);
 	void *arg;
 };
+
+static bool is_stopped(void *arg)
+{
+	const struct reading *r = arg;
+
+	return r->stopped(r->arg);
+}
 
 static void on_postfix_line(const char *text, size_t n, void *arg)
 {
@@ -29,6 +37,7 @@ static void on_postfix_line(const char *text, size_t n, void *arg)
 
 static bool read_postfix(struct reading *r, char *why, size_t size)
 {
+	const struct queue_listener listener = {on_postfix_line, is_stopped, r};
 	bool fine;
 
 	r->reader = queue_reader_new();
@@ -36,8 +45,7 @@ static bool read_postfix(struct reading *r, char *why, size_t size)
 		snprintf(why, size, "no memory to read the queue");
 		return false;
 	}
-	fine = queue_client_ask(
-	    r->config->agent.socket, QUEUE_LIST, "", on_postfix_line, r, why, size);
+	fine = queue_client_ask(r->config->agent.socket, QUEUE_LIST, "", &listener, why, size);
 	queue_reader_free(r->reader);
 	return fine;
 }
@@ -65,19 +73,20 @@ static void on_sendmail_line(const char *text, size_t n, void *arg)
 /* The held ones last: one that is held meanwhile is seen twice rather than never. */
 static bool read_sendmail(struct reading *r, char *why, size_t size)
 {
+	const struct queue_listener listener = {on_sendmail_line, is_stopped, r};
 	const char *socket = r->config->agent.socket;
 
 	r->queue = "deferred";
-	if (!queue_client_ask(socket, QUEUE_LIST, "", on_sendmail_line, r, why, size))
+	if (!queue_client_ask(socket, QUEUE_LIST, "", &listener, why, size))
 		return false;
 	r->queue = "hold";
-	return queue_client_ask(socket, QUEUE_LIST_HELD, "", on_sendmail_line, r, why, size);
+	return queue_client_ask(socket, QUEUE_LIST_HELD, "", &listener, why, size);
 }
 
 bool agent_queue_read(const struct config *c, void (*entry)(struct queue_entry *, void *arg),
-    void *arg, char *why, size_t size)
+    bool (*stopped)(void *arg), void *arg, char *why, size_t size)
 {
-	struct reading r = {.config = c, .entry = entry, .arg = arg};
+	struct reading r = {.config = c, .entry = entry, .stopped = stopped, .arg = arg};
 
 	return c->agent.mta == AGENT_SENDMAIL ? read_sendmail(&r, why, size)
 					      : read_postfix(&r, why, size);

@@ -8,6 +8,6 @@
 #include "common/queue_list.h"
 
 /* entry gets each message that may be ours, and owns it then: "hold" are those held, "deferred"
- * those that wait for a try. False: why (size bytes) says what went wrong. */
+ * those that wait for a try. False: stopped said so, or why (size bytes) says what went wrong. */
 bool agent_queue_read(const struct config *, void (*entry)(struct queue_entry *, void *arg),
-    void *arg, char *why, size_t size);
+    bool (*stopped)(void *arg), void *arg, char *why, size_t size);

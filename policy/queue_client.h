@@ -6,7 +6,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Do it to the message; for QUEUE_LIST id is "" and line gets each line of the list. False: why
- * (size bytes) says what went wrong. */
+struct queue_listener {					     /* borrowed */
+	void (*line)(const char *text, size_t n, void *arg); /* each line of a list */
+	bool (*stopped)(void *arg); /* true: the rest is not wanted; asked all the time */
+	void *arg;
+};
+
+/* Do it to the message; for a list id is "" and somebody listens, else NULL. False: why (size
+ * bytes) says what went wrong. */
 bool queue_client_ask(const char *socket, char letter, const char *id,
-    void (*line)(const char *text, size_t n, void *arg), void *arg, char *why, size_t size);
+    const struct queue_listener *, char *why, size_t size);

@@ -5,10 +5,10 @@
 #pragma once
 
 #include "common/config.h"
+#include "policy/queue_process.h"
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 /* letter               Postfix                Sendmail */
 #define QUEUE_LIST 'l'	    /* postqueue -j	  sendmail -bp */
@@ -22,13 +22,10 @@
 
 #define QUEUE_PACKET_BYTES 16384 /* of an answer */
 #define QUEUE_COMMAND_MS 30000	 /* after which a command that says nothing is killed */
-#define QUEUE_LIST_MS 600000	 /* and one that prints */
+#define QUEUE_LIST_MS 600000	 /* a list that prints, and one of Sendmail */
 
 /* NULL: it may be run. Else why not. */
 const char *queue_command_refused(const struct config *, const char *request, size_t n);
-/* Run it and wait; for a list, output gets what it prints, until it returns false. False: *why
- * (size bytes) says what went wrong. */
+/* Run it and wait; output is for a list. False: it was not done; why (size bytes) says why. */
 bool queue_command_run(const struct config *, const char *request, size_t n,
-    bool (*output)(const char *bytes, size_t n, void *arg), void *arg, char *why, size_t size);
-/* How old a message may be before Postfix returns it after a try that fails; -1: not known. */
-int64_t queue_command_lifetime_s(const struct config *);
+    const struct queue_output *output, char *why, size_t size);

@@ -15,6 +15,7 @@
 #include "common/list.h"
 #include "common/log.h"
 #include "policy/queue_command.h"
+#include "policy/queue_settings.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -124,8 +125,10 @@ static void keep_pace(const struct config *c)
 	next_ms = (now > next_ms ? now : next_ms) + step;
 }
 
-static void serve_request(const struct config *c, int fd)
+/* A list ends when its reader has gone, or we are to stop. */
+static void serve_request(const struct config *c, int fd, int stop)
 {
+	const struct queue_output output = {send_output, &fd, {fd, stop}};
 	char request[64], why[400] = "";
 	ssize_t n = recv(fd, request, sizeof request, 0);
 	bool fine;
@@ -133,7 +136,7 @@ static void serve_request(const struct config *c, int fd)
 	if (n <= 0)
 		return;
 	keep_pace(c);
-	fine = queue_command_run(c, request, (size_t)n, send_output, &fd, why, sizeof why);
+	fine = queue_command_run(c, request, (size_t)n, &output, why, sizeof why);
 	if (!fine)
 		log_warn(NULL, "request '%.*s' not done: %s", (int)n, request, why);
 	else if (request[0] != QUEUE_LIST && request[0] != QUEUE_LIST_HELD)
@@ -141,7 +144,7 @@ static void serve_request(const struct config *c, int fd)
 	send_end(fd, fine, why);
 }
 
-static void serve_client(const struct config *c, const struct identity *id, int listener)
+static void serve_client(const struct config *c, const struct identity *id, int listener, int stop)
 {
 	const struct timeval patience = {.tv_sec = CLIENT_SECONDS};
 	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
@@ -151,7 +154,7 @@ static void serve_client(const struct config *c, const struct identity *id, int 
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
 	if (is_welcome(fd, id))
-		serve_request(c, fd);
+		serve_request(c, fd, stop);
 	else
 		log_warn(NULL, "a client of another user was sent away");
 	close(fd);
@@ -175,7 +178,7 @@ static int block_signals(void)
 /* The age of a message counts from its arrival: after a hold there must be time for tries. */
 static void check_lifetime(const struct config *c)
 {
-	int64_t lifetime_s = queue_command_lifetime_s(c),
+	int64_t lifetime_s = queue_settings_lifetime_s(c),
 		hold_s = c->agent.most_hold_minutes * 60LL;
 
 	if (lifetime_s >= 0 && hold_s > lifetime_s / 4 * 3)
@@ -213,7 +216,7 @@ static int serve(const struct config *c)
 		if (p[0].revents != 0)
 			break;
 		if (p[1].revents != 0)
-			serve_client(c, &id, p[1].fd);
+			serve_client(c, &id, p[1].fd, p[0].fd);
 	}
 	notify("STOPPING=1");
 	unlink(c->agent.socket);

@@ -230,6 +230,43 @@ def test_holds_of_others(site, sink):
     assert site.queue.done() == [mine, mine]
 
 
+def test_after_a_long_dialogue(site):
+    """The queue has the time of MAIL, the record that of the end of the message: hours may be
+    between them."""
+    site.start(SKIP)
+    queue_id = site.send()
+    site.queue.edit_record(queue_id, "noted", lambda ms: ms + 2 * 3600000)
+    site.start_policy("")
+    site.server.wait_delivery(recipient=BOB)
+    assert "another message" not in site.policy.log()
+
+
+def test_stopped_while_the_queue_is_listed(site):
+    """A list may take minutes; neither daemon waits for it when it is told to stop."""
+    commands = site.queue.directory / "commands"
+    commands.mkdir()
+    (commands / "postqueue").write_text(f"#!/bin/sh\necho >> {commands}/begun\nexec sleep 600\n")
+    (commands / "postqueue").chmod(0o755)
+    site.queue.settings = tuple(f"agent.commands={commands}" if s.startswith("agent.commands=") else s
+                                for s in site.queue.settings)
+    site.start(SKIP)
+    site.send()
+
+    def begun(times):
+        file = commands / "begun"
+        machine.wait_until(lambda: file.exists() and file.read_text().count("\n") == times, 15,
+                           "a list")
+    site.start_policy("")
+    begun(1)
+    assert site.policy.stop() == 0
+    site.queue.wait_log("request 'l' not done: .*ended by us")
+    assert "held messages wait" not in site.policy.log()
+    site.start_policy("")
+    begun(2)
+    assert site.queue.stop() == 0
+    site.policy.wait_log("queue agent: .*ended by us; held messages wait until it answers")
+
+
 def test_what_the_helper_does_not_do(site):
     """A few commands for a checked id, for one user."""
     site.start(SKIP)

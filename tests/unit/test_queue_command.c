@@ -4,6 +4,7 @@
 
 #include "common/clock.h"
 #include "common/list.h"
+#include "policy/queue_settings.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -79,11 +80,15 @@ static bool take(const char *bytes, size_t n, void *arg)
 	return true;
 }
 
+static const struct queue_output taker = {take, NULL, {-1, -1}};
+
 static bool stop(const char *bytes, size_t n, void *arg)
 {
 	(void)bytes, (void)n, (void)arg;
 	return false;
 }
+
+static const struct queue_output stopper = {stop, NULL, {-1, -1}};
 
 static void test_refused(void **state)
 {
@@ -101,7 +106,7 @@ static void test_refused(void **state)
 		if (queue_command_refused(&config, wrong[i].request, wrong[i].n) == NULL)
 			fail_msg("taken: %s", wrong[i].request);
 		assert_false(queue_command_run(
-		    &config, wrong[i].request, wrong[i].n, take, NULL, why, sizeof why));
+		    &config, wrong[i].request, wrong[i].n, &taker, why, sizeof why));
 	}
 	assert_null(queue_command_refused(&config, "H4WxyzABCD1", 11));
 	assert_null(queue_command_refused(&config, "l", 1));
@@ -126,13 +131,13 @@ static void test_arguments(void **state)
 	FILE *f;
 
 	(void)state;
-	assert_true(queue_command_run(&config, "H4WxyzABCD1", 11, take, NULL, why, sizeof why));
-	assert_true(queue_command_run(&config, "e4WxyzABCD1", 11, NULL, NULL, why, sizeof why));
-	assert_true(queue_command_run(&config, "h4WxyzABCD1", 11, NULL, NULL, why, sizeof why));
-	assert_true(queue_command_run(&config, "p", 1, NULL, NULL, why, sizeof why));
+	assert_true(queue_command_run(&config, "H4WxyzABCD1", 11, &taker, why, sizeof why));
+	assert_true(queue_command_run(&config, "e4WxyzABCD1", 11, NULL, why, sizeof why));
+	assert_true(queue_command_run(&config, "h4WxyzABCD1", 11, NULL, why, sizeof why));
+	assert_true(queue_command_run(&config, "p", 1, NULL, why, sizeof why));
 	config.agent.mta = AGENT_SENDMAIL;
-	assert_true(queue_command_run(&config, "L", 1, take, NULL, why, sizeof why));
-	assert_true(queue_command_run(&config, "H6al8ribf004946", 15, NULL, NULL, why, sizeof why));
+	assert_true(queue_command_run(&config, "L", 1, &taker, why, sizeof why));
+	assert_true(queue_command_run(&config, "H6al8ribf004946", 15, NULL, why, sizeof why));
 	config.agent.mta = AGENT_NONE;
 	f = fopen(path, "r");
 	assert_non_null(f);
@@ -152,38 +157,81 @@ static void test_output_and_failures(void **state)
 	put("postqueue", "#!/bin/sh\ni=0\nwhile [ $i -lt 3000 ]; do echo line $i; i=$((i+1)); "
 			 "done\n");
 	nsaid = 0;
-	assert_true(queue_command_run(&config, "l", 1, take, NULL, why, sizeof why));
+	assert_true(queue_command_run(&config, "l", 1, &taker, why, sizeof why));
 	assert_memory_equal(said, "line 0\nline 1\n", 14);
 	assert_memory_equal(said + nsaid - 10, "line 2999\n", 10);
 	begin = clock_ms();
 	put("postqueue", "#!/bin/sh\necho x\nexec sleep 25\n");
-	assert_false(queue_command_run(&config, "l", 1, stop, NULL, why, sizeof why));
+	assert_false(queue_command_run(&config, "l", 1, &stopper, why, sizeof why));
 	assert_non_null(strstr(why, "ended by us"));
 	assert_true(clock_ms() - begin < 10000);
 	put("postqueue", "#!/bin/sh\nexit 69\n");
-	assert_false(queue_command_run(&config, "l", 1, take, NULL, why, sizeof why));
+	assert_false(queue_command_run(&config, "l", 1, &taker, why, sizeof why));
 	assert_non_null(strstr(why, "wait status"));
 	config.agent.commands = (char *)(uintptr_t) "/nonexistent";
-	assert_false(queue_command_run(&config, "l", 1, take, NULL, why, sizeof why));
+	assert_false(queue_command_run(&config, "l", 1, &taker, why, sizeof why));
 	assert_non_null(strstr(why, "No such file"));
 	config.agent.commands = directory;
 }
 
+/* postconf(1), which answers with "header_checks", or what is said of a service. */
+static void put_postconf(const char *header_checks, const char *of_services)
+{
+	char *text = xasprintf("#!/bin/sh\n[ \"$3 $4\" = '-x -h' ] || exit 1\n"
+			       "case $5,$6 in\n%s\n-P,*) ;;\n"
+			       "header_checks,) echo '%s' ;;\n"
+			       "receive_override_options,) echo ;;\n"
+			       "cleanup_service_name,) echo cleanup ;;\n"
+			       "*) exit 1 ;;\nesac\n",
+	    of_services, header_checks);
+
+	put("postconf", text);
+	free(text);
+}
+
+#define OURS "socketmap:unix:a.sock:header"
+
 /* A message that would lose its sender stays as it is. */
 static void test_requeue_needs_the_map(void **state)
 {
+	static const struct {
+		const char *header_checks, *of_services, *why;
+	} rows[] = {
+	    {OURS, "", NULL},
+	    {"pipemap:{regexp:/etc/postfix/requeue," OURS "}", "", NULL},
+	    {"pipemap:{regexp:{{/^(X: [0-9a-f]{32})$/ $1}}, " OURS "} pcre:/etc/x", "", NULL},
+	    {"pcre:/etc/x, proxy:" OURS, "", NULL},
+	    {"socketmap:inet:127.0.0.1:99:header", "", NULL},
+	    {"", "", "mailhooks setup"},
+	    {"regexp:/etc/postfix/header_checks", "", "mailhooks setup"},
+	    {"pcre:/etc/postfix:header", "", "mailhooks setup"},
+	    {"socketmap:unix:a.sock:header_checks", "", "mailhooks setup"},
+	    {"socketmap:unix:a:headers.sock:x", "", "mailhooks setup"},
+	    {"pipemap:{socketmap:unix:a.sock:x,texthash:/etc/x:header}", "", "mailhooks setup"},
+	    {OURS, "-P,cleanup/*/header_checks) echo ;;", "mailhooks setup"},
+	    {"", "-P,cleanup/*/header_checks) echo " OURS " ;;", NULL},
+	    {OURS,
+		"-P,pickup/*/cleanup_service_name) echo second ;;\n"
+		"-P,second/*/header_checks) echo pcre:/etc/x ;;",
+		"mailhooks setup"},
+	    {OURS,
+		"-P,pickup/*/receive_override_options) "
+		"echo no_address_mappings,no_header_body_checks ;;",
+		"pickup(8)"},
+	    {OURS, "receive_override_options,) echo no_header_body_checks ;;", "pickup(8)"},
+	    {OURS, "-P,*) exit 1 ;;", "postconf(1)"},
+	};
 	char why[400];
 
 	(void)state;
-	put("postconf", "#!/bin/sh\n[ \"$5\" = header_checks ] || exit 1\n"
-			"echo 'regexp:/etc/postfix/header_checks'\n");
-	assert_false(queue_command_run(&config, "r4WxyzABCD1", 11, NULL, NULL, why, sizeof why));
-	assert_non_null(strstr(why, "mailhooks setup"));
-	put("postconf", "#!/bin/sh\necho "
-			"'pipemap:{regexp:/etc/postfix/requeue,socketmap:unix:a.sock:header}'\n");
-	assert_true(queue_command_run(&config, "r4WxyzABCD1", 11, NULL, NULL, why, sizeof why));
-	put("postconf", "#!/bin/sh\nexit 1\n");
-	assert_false(queue_command_run(&config, "r4WxyzABCD1", 11, NULL, NULL, why, sizeof why));
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		put_postconf(rows[i].header_checks, rows[i].of_services);
+		if (queue_command_run(&config, "r4WxyzABCD1", 11, NULL, why, sizeof why) !=
+		    (rows[i].why == NULL))
+			fail_msg("%zu: %s", i, rows[i].header_checks);
+		if (rows[i].why != NULL && strstr(why, rows[i].why) == NULL)
+			fail_msg("%zu: %s", i, why);
+	}
 }
 
 static void test_lifetime(void **state)
@@ -204,10 +252,10 @@ static void test_lifetime(void **state)
 
 		put("postconf", text);
 		free(text);
-		assert_int_equal(queue_command_lifetime_s(&config), rows[i].seconds);
+		assert_int_equal(queue_settings_lifetime_s(&config), rows[i].seconds);
 	}
 	put("postconf", "#!/bin/sh\necho 5d\nexit 1\n");
-	assert_int_equal(queue_command_lifetime_s(&config), -1);
+	assert_int_equal(queue_settings_lifetime_s(&config), -1);
 }
 
 int main(void)
