@@ -127,14 +127,15 @@ static void print_tls(struct mx_case *c, const struct mx_servers *servers)
 /* ---- the whole ---- */
 
 /* What the map transport answers; no servers: those of DNS. */
-static void print_transport(struct mx_case *c, const struct mx_servers *servers)
+static void print_transport(
+    struct mx_case *c, const struct route *r, const struct mx_servers *servers)
 {
 	const struct profile_config *profile = NULL;
-	const char *name = script_set_config(c->set)->outbound.transport;
+	const char *name = route_service(c->set, r);
 	char *text;
 
 	c->deadline_ms = clock_ms() + STEP_MS;
-	if (profile_wanted(c->set) && !profile_find(c, servers, &profile))
+	if (!r->waits && profile_wanted(c->set) && !profile_find(c, servers, &profile))
 		puts("profile, by ServerDetails: not known");
 	if (profile != NULL) {
 		name = profile->transport;
@@ -163,12 +164,12 @@ static void print_route(struct mx_case *c, struct store *store)
 	for (size_t i = 0; i < story.n; i++)
 		print_line("transport: ", story.v[i]);
 	if (answer == ROUTE_SERVERS) {
-		print_transport(c, &r.servers);
+		print_transport(c, &r, &r.servers);
 		mx_servers_copy(&servers, &r.servers);
 	} else if (answer == ROUTE_NONE) {
 		puts("GetOverrides: as if the domain had no servers; mail waits");
 	} else {
-		print_transport(c, &servers);
+		print_transport(c, &r, &servers);
 	}
 	if (answer != ROUTE_SERVERS &&
 	    mx_lookup(cfg, c->delivery.domain, &servers, STEP_MS) != DNS_FOUND)

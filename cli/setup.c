@@ -94,7 +94,7 @@ static const struct map_line {
     {"smtp_dns_reply_filter", "mx", "mxserverrules.lua: CheckServer, and holds", wants_mx},
     {"transport_maps", "transport",
 	"mxserverrules.lua: GetOverrides, FinalOverrides; mxout.lua: profiles; in front of other "
-	"tables",
+	"tables; mail that it routes does not go by relayhost",
 	wants_transport},
     {"smtp_tls_policy_maps", "tls", "mxout.lua: ServerDetails", wants_tls},
     {"smtp_discard_ehlo_keyword_address_maps", "ehlo_out", "mxout.lua: ServerDetails", wants_tls},
@@ -258,6 +258,25 @@ static void print_profile(FILE *out, const struct setup *s, const struct profile
 	print_timeouts(out, p->data_seconds, data);
 }
 
+/* ---- mail that waits ---- */
+
+/* No server has an address there, and for one that is named by its address the policy cannot be
+ * found out. */
+static void print_wait(FILE *out, const struct setup *s)
+{
+	const char *name = s->cfg->outbound.wait_transport;
+
+	if (name[0] != '\0')
+		fprintf(out,
+		    "# mail to domains whose servers may not be used now; what Postfix warns of is "
+		    "meant\n"
+		    "%s unix - - %s - - smtp\n"
+		    "  -o smtp_dns_reply_filter=static:IGNORE\n"
+		    "  -o smtp_tls_policy_maps=fail:%s\n"
+		    "  -o smtp_fallback_relay=\n",
+		    name, s->chroot ? "y" : "n", name);
+}
+
 /* ---- the whole ---- */
 
 /* unix:/path, inet:port@host or inet6:port@host, as Postfix spells it. NULL: there is none. */
@@ -291,6 +310,7 @@ static bool print_all(FILE *main_cf, FILE *master_cf, const struct setup *s)
 		fine = print_sender(main_cf, master_cf, s, &s->cfg->senders[i]);
 	for (size_t i = 0; i < s->cfg->nprofiles; i++)
 		print_profile(master_cf, s, &s->cfg->profiles[i]);
+	print_wait(master_cf, s);
 	return fine;
 }
 

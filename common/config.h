@@ -136,9 +136,10 @@ struct config {
 		struct strlist units, users;	  /* whose journal entries are believed */
 	} maillog;
 
-	struct {		 /* deliveries of Postfix, through socketmaps */
-		int deadline_ms; /* of mx and transport; policy.deadline_ms for the others */
-		char *transport; /* of master.cf, in answers of the map transport */
+	struct {		      /* deliveries of Postfix, through socketmaps */
+		int deadline_ms;      /* of mx and transport; policy.deadline_ms for the others */
+		char *transport;      /* of master.cf, in answers of the map transport */
+		char *wait_transport; /* the same for mail that waits; "": there is none */
 		struct strlist own_names;	/* names and addresses of this host in MX records */
 		struct strlist local_domains;	/* never routed by the map transport */
 		struct strlist fallback_relays; /* smtp_fallback_relay of Postfix, without [] */

@@ -20,6 +20,7 @@ enum route_answer {
 struct route {
 	struct mx_servers servers;
 	bool may_cache; /* GetCheckCache() */
+	bool waits;	/* ROUTE_SERVERS: none of them may be used now */
 	/* Set by the caller: the MTA asks nobody about single servers afterwards (Sendmail), so
 	 * holds and CheckServer() decide here, also without a script that routes, and the caller
 	 * has filled in retries and size. */
@@ -32,5 +33,7 @@ bool route_wanted(const struct script_set *);
 /* c->delivery.domain, in lower case; its facts are filled in. Free *r with route_clear(). */
 enum route_answer route_find(struct mx_case *c, struct route *r);
 void route_clear(struct route *);
+/* The service of master.cf for it. */
+const char *route_service(const struct script_set *, const struct route *);
 /* "smtp:[a.test]:25, [b.test]", malloc'ed; no servers: "smtp:", by DNS. */
 char *route_transport(const char *transport, const struct mx_servers *);

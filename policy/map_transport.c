@@ -78,13 +78,12 @@ static bool say(struct mx_case *c, enum route_answer answer, struct route *r, st
 	*a = not_found();
 	if (answer != ROUTE_SERVERS) /* by DNS */
 		mx_servers_clear(&r->servers);
-	if (answer != ROUTE_NONE && profile_wanted(c->set) &&
+	if (answer != ROUTE_NONE && !r->waits && profile_wanted(c->set) &&
 	    !profile_find(c, &r->servers, &profile))
 		return false;
 	if (answer == ROUTE_SERVERS || profile != NULL)
 		*a = (struct map_answer){SOCKETMAP_OK,
-		    route_transport(profile != NULL ? profile->transport
-						    : script_set_config(c->set)->outbound.transport,
+		    route_transport(profile != NULL ? profile->transport : route_service(c->set, r),
 			&r->servers)};
 	return true;
 }

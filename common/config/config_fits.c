@@ -145,9 +145,25 @@ static bool check_profiles(const struct config *c)
 	return true;
 }
 
+static bool check_wait_transport(const struct config *c)
+{
+	const char *name = c->outbound.wait_transport;
+	bool sends = strcmp(name, c->outbound.transport) == 0;
+
+	for (size_t i = 0; i < c->nsenders; i++)
+		sends |= strcmp(name, c->senders[i].transport) == 0;
+	for (size_t i = 0; i < c->nprofiles; i++)
+		sends |= strcmp(name, c->profiles[i].transport) == 0;
+	return !sends || config_failed(NULL,
+			     "outbound.wait_transport: %s is a transport that sends: a service of "
+			     "its own is wanted, such as \"mailhooks-wait\"",
+			     name);
+}
+
 bool config_fits(struct config *c)
 {
 	return fit_time(c, "lua", "hook_ms", &c->lua.hook_ms) &&
 	       fit_time(c, "rbl", "timeout_ms", &c->rbl.timeout_ms) && check_needed(c) &&
-	       check_services(c) && check_scripts(c) && check_senders(c) && check_profiles(c);
+	       check_services(c) && check_scripts(c) && check_senders(c) && check_profiles(c) &&
+	       check_wait_transport(c);
 }

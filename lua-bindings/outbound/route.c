@@ -37,6 +37,13 @@ void route_clear(struct route *r)
 	mx_servers_clear(&r->servers);
 }
 
+const char *route_service(const struct script_set *set, const struct route *r)
+{
+	const struct config *cfg = script_set_config(set);
+
+	return r->waits ? cfg->outbound.wait_transport : cfg->outbound.transport;
+}
+
 char *route_transport(const char *transport, const struct mx_servers *servers)
 {
 	char *out = xasprintf("%s:", transport);
@@ -65,7 +72,7 @@ static void tell_where(struct mx_case *c, struct route *r, const char *hook, con
 
 static void tell_servers(struct mx_case *c, struct route *r, const char *hook)
 {
-	char *list = route_transport(script_set_config(c->set)->outbound.transport, &r->servers);
+	char *list = route_transport(route_service(c->set, r), &r->servers);
 
 	tell_where(c, r, hook, list);
 	free(list);
@@ -151,8 +158,9 @@ static enum route_answer begin(struct mx_case *c, struct route *r, bool *own)
 
 /* ---- which of them may be used ---- */
 
-/* The map mx can make mail to a server in brackets wait only while that is held; so one that the
- * script does not want now is held for a minute. */
+/* Without a service that makes the domain's mail wait: the map mx is asked about a server in
+ * brackets without being told the domain, and can make mail wait only while that server is held; so
+ * one that the script does not want now is held for a minute. */
 static void hold_shortly(const struct mx_case *c, const char *host)
 {
 	const struct config *cfg = script_set_config(c->set);
@@ -188,6 +196,9 @@ static bool keep_usable(const struct mx_case *c, struct route *r, bool own)
 	}
 	if (usable.n > 0 || !own || r->alone) {
 		mx_servers_copy(&r->servers, &usable);
+	} else if (script_set_config(c->set)->outbound.wait_transport[0] != '\0') {
+		r->waits = true;
+		tell(r, "none of them may be used now");
 	} else {
 		for (size_t i = 0; i < unheld.n && known; i++)
 			hold_shortly(c, unheld.v[i]);
@@ -208,8 +219,10 @@ static enum route_answer finish(
 		answer = mxserverrules_final(c->rules, &r->servers);
 	if (answer == MX_FAILED && mxserverrules_must_fail(c->set))
 		return ROUTE_UNKNOWN;
-	if (answer == MX_DECIDED)
+	if (answer == MX_DECIDED) {
+		r->waits = false;
 		tell_servers(c, r, "FinalOverrides");
+	}
 	if (r->servers.n == 0 && r->alone && (own || dns->n > 0))
 		return ROUTE_HELD;
 	if (r->servers.n == 0 || (!own && mx_servers_same(&r->servers, dns)))
@@ -240,6 +253,7 @@ enum route_answer route_find(struct mx_case *c, struct route *r)
 
 	mx_servers_clear(&r->servers);
 	r->may_cache = true;
+	r->waits = false;
 	if (!r->alone && !route_wanted(c->set))
 		return ROUTE_MTA;
 	if (!r->alone)

@@ -3,7 +3,7 @@ setup` writes for the sections `profile`, chosen by domain."""
 
 import pytest
 
-from rig import machine, outbound, postfix
+from rig import outbound, postfix
 from rig import policy as policy_module
 from rig.deciding import policy, sockets   # noqa: F401 (fixtures)
 from rig.outbound import DOMAIN, HOSTS, MESSAGE
@@ -38,11 +38,7 @@ def written(sockets):
     service = policy_module.Policy(sockets)
     service.script("mxout.lua", SCRIPT)
     service.config.write_text(CONFIG)
-    directory = machine.new_directory("setup")
-    outbound.cli(service, "setup", "--write", directory)
-    lines = (directory / "main.cf.mailhooks").read_text().splitlines()
-    return (dict(line.split(" = ") for line in lines if line[0] != "#"),
-            (directory / "master.cf.mailhooks").read_text())
+    return outbound.written(service)
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +126,18 @@ def test_what_has_no_profile(server, dns, policy):
     policy.script("mxout.lua", "function ServerDetails(p, h, a) a.timeouts = 5 return a end")
     policy.reload()
     assert policy.look_up("transport", "bob@one.test") == "NOTFOUND "
+
+
+def test_what_has_a_profile_passes_by_the_relay_host(sink, make_postfix, written, policy):
+    """As the documents say: an answer without a next hop is the recipient's domain to Postfix, not
+    its relayhost. All other mail goes by that."""
+    server = make_postfix(milter=None, master=written[1], parameters={
+        "transport_maps": policy.map("transport"), "relayhost": "[mx1.example.com]"})
+    start(policy)
+    delivery = deliver(server, "bob@one.test")
+    assert (delivery.host, delivery.helo) == ("127.0.0.21", "news.example.net")
+    delivery = deliver(server, "bob@four.test")
+    assert (delivery.host, delivery.helo) == ("127.0.0.11", server.hostname)
 
 
 def test_dead_name_servers(make_postfix, policy, silent_dns):

@@ -128,6 +128,42 @@ def test_domains_of_this_machine(server, policy):
     assert policy.look_up("transport", "ann@theirs.test") == "OK smtp:[away.test]"
 
 
+def test_one_domain_of_a_shared_server_waits(hosts, make_postfix, policy):
+    """With outbound.wait_transport, as `mailhooks setup` writes it: not a connection for the domain that
+    CheckServer refuses, be the server a name or an address, and all others go by the same ones."""
+    settings = ("outbound.wait_transport=mailhooks-wait",)
+    domains = "one.test", "other.test", "two.test", "more.test"
+    policy.script("refused.lua", 'return { ["other.test"] = true, ["more.test"] = true }')
+    script = f"""
+        function GetOverrides(domain)
+            if domain == "one.test" or domain == "other.test" then return {{ "a.{DOMAIN}" }} end
+            if domain ~= "sender.test" then return {{ "{HOSTS["b"]}" }} end
+        end
+        local refused = require "refused"
+        function CheckServer(domain) return not refused[domain] end
+    """
+    master = outbound.written(policy, options=settings)[1]
+    server = make_postfix(milter=None, parameters=outbound.parameters(policy, "mx", "transport"),
+                          master=master)
+    start(policy, script, *settings)
+    with server.client() as c:
+        assert c.send("ann@sender.test", [f"bob@{d}" for d in domains], MESSAGE).ok
+    server.settle()
+    assert sorted((d.host, d.recipients) for d in server.deliveries()) == [
+        (HOSTS["a"], ["bob@one.test"]), (HOSTS["b"], ["bob@two.test"])]
+    for domain, status in (("other.test", "4.7.0"), ("more.test", "4.7.5")):
+        server.wait_log(rf"to=<bob@{domain}>, relay=none, .*dsn={status}, status=deferred")
+    assert len(hosts.dialogues_with(HOSTS["a"])) == len(hosts.dialogues_with(HOSTS["b"])) == 1
+    assert "nothing is held" in outbound.cli(policy, "holds")
+    told = outbound.cli(policy, "route", "bob@other.test", options=settings)
+    assert f"transport map: mailhooks-wait:[a.{DOMAIN}]\n" in told
+    policy.script("refused.lua", "return {}")
+    policy.reload()
+    server.flush()
+    for domain in ("other.test", "more.test"):
+        server.wait_delivery(recipient=f"bob@{domain}")
+
+
 def test_domains_in_all_letters(hosts, make_postfix, policy, dns):
     """R17: a domain in UTF-8 (SMTPUTF8) is to the scripts what it is in DNS. It has its route, and
     its mail does not wait for a TLS policy."""

@@ -133,6 +133,26 @@ static void test_no_usable_server(void **state)
 	script_set_unref(set);
 }
 
+/* With a service for mail that waits: this domain's does, and nothing is held. */
+static void test_a_domain_waits(void **state)
+{
+	struct hold_target a = {.server = "a.test"};
+	struct held held;
+	struct script_set *set;
+
+	(void)state;
+	xreplace(&rig.config->outbound.wait_transport, "wait");
+	set =
+	    load("function GetOverrides() return {'a.test', '192.0.2.1:26'} end\n"
+		 "function CheckServer(d) return d == 'two.test' end\n"
+		 "function FinalOverrides(d) if d == 'final.test' then return {'b.test'} end end");
+	expect(set, "bob@one.test", "OK wait:[a.test], [192.0.2.1]:26");
+	expect(set, "bob@two.test", "OK smtp:[a.test], [192.0.2.1]:26");
+	expect(set, "bob@final.test", "OK smtp:[b.test]");
+	assert_int_equal(holds_find(rig.config->store, &a, 0, &held, 5000), STORE_ABSENT);
+	script_set_unref(set);
+}
+
 static void test_the_last_answer(void **state)
 {
 	struct script_set *set = load("function GetOverrides(d)\n"
@@ -243,6 +263,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_what_is_answered, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_no_usable_server, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_a_domain_waits, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_the_last_answer, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_the_story, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_sendmail, setup, teardown),

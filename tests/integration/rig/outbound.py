@@ -68,5 +68,15 @@ def cli(policy, *arguments, options=(), check=True):
     return done
 
 
+def written(policy, options=()):
+    """main.cf parameters and master.cf lines of `mailhooks setup --write`, with the service's
+    configuration and scripts."""
+    directory = machine.new_directory("setup")
+    cli(policy, "setup", "--write", directory, options=options)
+    lines = (directory / "main.cf.mailhooks").read_text().splitlines()
+    parameters = dict(line.split(" = ") for line in lines if line and line[0] != "#")
+    return parameters, (directory / "master.cf.mailhooks").read_text()
+
+
 def hosts_of(deliveries):
     return sorted(name for d in deliveries for name, address in HOSTS.items() if d.host == address)

@@ -1,7 +1,7 @@
 """Relays ("senders") that Postfix sends through, set up with what `mailhooks setup` writes: what
 the tests of relayout.lua share."""
 
-from rig import machine, outbound, postfix
+from rig import outbound, postfix
 
 RELAYS = {"big": "127.0.0.61", "other": "127.0.0.62"}
 FIELD = "X-Mailhooks-Sender"
@@ -44,11 +44,7 @@ def written(policy, config, script, *options):
     if script is not None:
         policy.script("relayout.lua", script)
     policy.config.write_text(config)
-    directory = machine.new_directory("setup")
-    outbound.cli(policy, "setup", "--write", directory, options=options)
-    lines = (directory / "main.cf.mailhooks").read_text().splitlines()
-    parameters = dict(line.split(" = ") for line in lines if line and line[0] != "#")
-    return parameters, (directory / "master.cf.mailhooks").read_text()
+    return outbound.written(policy, options)
 
 
 def start_postfix(sink, port, milter, parameters, master):
