@@ -108,13 +108,15 @@ static void on_tried(const char *queue_id, const struct dialogue *d, const char 
 
 	while (!r->stopped) {
 		struct store *store = store_shared_get(r->url);
+		struct store_status status = {.away = true};
 
 		answer = STORE_UNKNOWN;
 		if (store != NULL) {
 			answer = add(store, queue_id, d, sender);
+			store_status(store, &status);
 			store_shared_put(store);
 		}
-		store_shared_report(r->url, answer);
+		store_shared_report(r->url, status.away ? STORE_UNKNOWN : answer);
 		if (answer != STORE_UNKNOWN || !wait_to_retry(r))
 			return;
 	}

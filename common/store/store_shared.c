@@ -13,6 +13,7 @@
 
 #define RETRY_MS 5000 /* between two attempts to open it */
 #define OPEN_MS 1000  /* hooks wait for it */
+#define BACK_MS 3000  /* without a failure, before it is said to be back */
 
 struct shared {
 	char *url;
@@ -27,7 +28,7 @@ static struct shared *newest;
 static char *failed_url;
 static int64_t retry_at;
 
-static atomic_bool silent;
+static atomic_int_least64_t failed_ms; /* when it did not answer last; 0: it does */
 
 /* Close what nobody uses but for the newest one. */
 static void close_unused(bool all)
@@ -123,16 +124,17 @@ static const char *place(const char *url)
 
 void store_shared_report(const char *url, enum store_answer answer)
 {
-	bool now = answer == STORE_UNKNOWN;
+	int_least64_t failed = atomic_load(&failed_ms);
 
-	if (atomic_exchange(&silent, now) == now)
-		return;
-	if (now)
-		log_error(NULL,
-		    "store: no answer from %s: scripts go on without it until it is back",
-		    place(url));
-	else
+	if (answer == STORE_UNKNOWN) {
+		if (atomic_exchange(&failed_ms, clock_ms()) == 0)
+			log_error(NULL,
+			    "store: no answer from %s: scripts go on without it until it is back",
+			    place(url));
+	} else if (failed != 0 && clock_ms() - failed >= BACK_MS &&
+		   atomic_compare_exchange_strong(&failed_ms, &failed, 0)) {
 		log_info(NULL, "store: answers again from %s", place(url));
+	}
 }
 
 void store_shared_close(void)

@@ -10,7 +10,9 @@
 struct store *store_shared_get(const char *url);
 void store_shared_put(struct store *);
 
-/* Log once that the store does not answer, and once that it does again. */
+/* Log once that the store does not answer, and once that it does again: when nothing has failed for
+ * some seconds, for a store that is full still answers some questions. What the fallback answered
+ * in its stead is STORE_UNKNOWN here. */
 void store_shared_report(const char *url, enum store_answer);
 
 /* Close it at the end of the process. */

@@ -133,7 +133,8 @@ static int l_rate(lua_State *L, bool take, const char *name, const char *usage)
 
 		answer = take ? store_rate_take(call.store, &a.limit, a.cost, &a.state, ms)
 			      : store_rate_peek(call.store, &a.limit, a.cost, &a.state, ms);
-		store_call_end(&call, answer == STORE_RATE_UNKNOWN ? STORE_UNKNOWN : STORE_FOUND);
+		store_call_end(&call, answer == STORE_RATE_UNKNOWN ? STORE_UNKNOWN : STORE_FOUND,
+		    a.state.local);
 	}
 	if (answer == STORE_RATE_UNKNOWN)
 		return l_no_store(L, name);

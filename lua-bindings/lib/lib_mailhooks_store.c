@@ -177,7 +177,7 @@ static int l_count_attempts(lua_State *L)
 		fix_since(&a, call.store);
 		a.answer =
 		    store_attempt_count(call.store, &a.window, &a.count, store_call_ms(&call));
-		store_call_end(&call, a.answer);
+		store_call_end(&call, a.answer, a.count.local);
 	}
 	if (a.answer != STORE_FOUND)
 		return l_no_store(L, "mailhooks.count_attempts");
@@ -268,7 +268,7 @@ static int l_attempts(lua_State *L)
 		fix_since(a, call.store);
 		a->answer = store_attempt_find(
 		    call.store, &a->window, a->most, keep_attempt, a, store_call_ms(&call));
-		store_call_end(&call, a->answer);
+		store_call_end(&call, a->answer, false);
 	}
 	if (a->answer == STORE_UNKNOWN)
 		return l_no_store(L, "mailhooks.attempts");
@@ -324,7 +324,7 @@ static int l_hold(lua_State *L)
 	if (store_call_begin(L, &call)) {
 		hold.until_ms = store_time(call.store) + ms;
 		answer = holds_set(call.url, &hold, store_call_ms(&call));
-		store_call_end(&call, answer);
+		store_call_end(&call, answer, false);
 	}
 	if (answer != STORE_FOUND)
 		return l_no_store(L, "mailhooks.hold");
@@ -350,7 +350,7 @@ static int l_release(lua_State *L)
 	l_hold_key(L, usage, &dimension, &key);
 	if (store_call_begin(L, &call)) {
 		answer = holds_release(call.url, dimension, key, store_call_ms(&call));
-		store_call_end(&call, answer);
+		store_call_end(&call, answer, false);
 	}
 	if (answer == STORE_UNKNOWN)
 		return l_no_store(L, "mailhooks.release");
@@ -400,7 +400,7 @@ static int l_held(lua_State *L)
 	if (store_call_begin(L, &call)) {
 		answer =
 		    store_hold_get(call.store, dimension, key, see, &seen, store_call_ms(&call));
-		store_call_end(&call, answer);
+		store_call_end(&call, answer, false);
 	}
 	if (answer == STORE_UNKNOWN)
 		return l_no_store(L, "mailhooks.held");

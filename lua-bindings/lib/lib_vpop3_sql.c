@@ -36,7 +36,12 @@ static void l_ask(lua_State *L, struct asked *a, const char *text, size_t n)
 		return;
 	a->answer =
 	    sql_query(call.store, text, n, &a->rows, a->why, sizeof a->why, store_call_ms(&call));
-	store_call_end(&call, a->answer == SQL_NO_STORE ? STORE_UNKNOWN : STORE_FOUND);
+	if (a->answer == SQL_ROWS)
+		store_call_end(&call, STORE_FOUND, a->rows.local);
+	else if (a->answer == SQL_NO_STORE)
+		store_call_end(&call, STORE_UNKNOWN, false);
+	else
+		store_call_drop(&call);
 }
 
 /* A table of column name to text; NULL is nil. */

@@ -29,11 +29,16 @@ int store_call_ms(const struct store_call *c)
 	return left > 0 ? (int)left : 0;
 }
 
-void store_call_end(struct store_call *c, enum store_answer answer)
+void store_call_drop(struct store_call *c)
 {
 	store_shared_put(c->store);
-	store_shared_report(c->url, answer);
 	waiting_leave();
+}
+
+void store_call_end(struct store_call *c, enum store_answer answer, bool local)
+{
+	store_shared_report(c->url, local ? STORE_UNKNOWN : answer);
+	store_call_drop(c);
 }
 
 int l_no_store(lua_State *L, const char *function)
