@@ -234,6 +234,19 @@ static bool follow(struct call *c, const redisReply *reply, bool moved)
 	return true;
 }
 
+/* What servers say that cannot run our scripts: before Redis 5.0 one must not write after it asked
+ * for the time; or a command is disabled. */
+static const char *way_out(const char *error)
+{
+	static const char *const complaints[] = {
+	    "non deterministic", "unknown command ", "Unknown Redis command", "Unknown command"};
+
+	for (size_t i = 0; i < sizeof complaints / sizeof *complaints; i++)
+		if (strstr(error, complaints[i]) != NULL)
+			return "Redis 5.0 or later with all its commands is wanted: ";
+	return "";
+}
+
 static bool load_script(struct call *c)
 {
 	struct redis_command load = {0};
@@ -251,7 +264,8 @@ static bool load_script(struct call *c)
 		return false;
 	ok = reply->type != REDIS_REPLY_ERROR;
 	if (!ok)
-		redis_failure_set(&c->failure, REDIS_FAULT_NONE, "SCRIPT LOAD: %.120s", reply->str);
+		redis_failure_set(&c->failure, REDIS_FAULT_NONE, "%sSCRIPT LOAD: %.120s",
+		    way_out(reply->str), reply->str);
 	freeReplyObject(reply);
 	return ok;
 }
@@ -275,7 +289,8 @@ static bool elsewhere(struct call *c)
 /* An error reply: may the call be made again? */
 static bool again(struct call *c, const redisReply *error)
 {
-	redis_failure_set(&c->failure, REDIS_FAULT_NONE, "%.160s", error->str);
+	redis_failure_set(
+	    &c->failure, REDIS_FAULT_NONE, "%s%.140s", way_out(error->str), error->str);
 	switch (meaning(error)) {
 	case NEXT_MOVED:
 		return follow(c, error, true);

@@ -2,6 +2,7 @@
  * without end, addresses that are none. The store answers UNKNOWN in time, and lives (R13). */
 #include "common/clock.h"
 #include "common/list.h"
+#include "common/log.h"
 #include "common/store.h"
 
 #include <setjmp.h>
@@ -194,9 +195,36 @@ static void masters_that_are_none(void **state)
 	assert_int_equal(ask(SENTINEL, right, VALUE), STORE_FOUND);
 }
 
+/* ---- an old server ---- */
+
+static char complaint[400];
+
+static void hear(enum log_level level, const char *line, void *arg)
+{
+	(void)level, (void)arg;
+	snprintf(complaint, sizeof complaint, "%s", line);
+}
+
+/* What Redis 4 says to a script that asks for the time and writes (R12). */
+static void an_old_server(void **state)
+{
+	(void)state;
+	log_capture(hear, NULL);
+	assert_int_equal(
+	    ask(SINGLE, "",
+		"-ERR Error running script (call to f_0123456789012345678901234567890123456789"
+		"): @user_script:9: Write commands not allowed after non deterministic "
+		"commands.\r\n"),
+	    STORE_UNKNOWN);
+	log_capture(NULL, NULL);
+	assert_non_null(strstr(complaint, "Redis 5.0 or later"));
+	assert_non_null(strstr(complaint, "Error running script"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(an_old_server), /* first: complaints are few */
 	    cmocka_unit_test(maps_that_are_none),
 	    cmocka_unit_test(redirections_end),
 	    cmocka_unit_test(masters_that_are_none),
