@@ -104,6 +104,7 @@
 					  */
 #define LIMIT_REDIS_REPLY_ELEMENTS 65536 /* of one array in it (R13) */
 #define LIMIT_REDIS_HOSTS 64		 /* named in one URL */
+#define LIMIT_REDIS_ADDRESSES 16	 /* of one server that are tried */
 #define LIMIT_REDIS_NODES 1024		 /* of a cluster; Redis itself advises at most 1000 */
 #define LIMIT_REDIS_REDIRECTS 8		 /* MOVED and ASK followed for one call */
 

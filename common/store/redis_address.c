@@ -1,18 +1,14 @@
-/* redis_address.c - see redis_address.h.
- *
- * getaddrinfo(3) cannot be given a deadline; c-ares can. */
+/* redis_address.c - see redis_address.h. */
 #include "common/store/redis_address.h"
 
 #include "common/clock.h"
-
-#include <ares.h>
+#include "common/dns_host.h"
+#include "common/limits.h"
 
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <pthread.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -84,111 +80,49 @@ int redis_address_connect_unix(const char *path, int64_t until, char *why, size_
 
 /* ---- looking up ---- */
 
-struct lookup {
-	bool done;
-	int status;
-	struct ares_addrinfo *found;
-};
-
-static void on_found(void *arg, int status, int timeouts, struct ares_addrinfo *found)
+static socklen_t socket_address(
+    const struct ip_address *a, uint16_t port, struct sockaddr_storage *out)
 {
-	struct lookup *l = arg;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
+	struct sockaddr_in *v4 = (struct sockaddr_in *)out;
 
-	(void)timeouts;
-	l->done = true;
-	l->status = status;
-	l->found = found;
-}
-
-/* One round of waiting for the resolver's sockets and timers. */
-static void attend(ares_channel channel, int64_t until)
-{
-	ares_socket_t fds[ARES_GETSOCK_MAXNUM];
-	struct pollfd p[ARES_GETSOCK_MAXNUM];
-	int64_t left = until - clock_ms();
-	struct timeval most = {.tv_sec = left / 1000, .tv_usec = left % 1000 * 1000}, next;
-	int mask = ares_getsock(channel, fds, ARES_GETSOCK_MAXNUM);
-	const struct timeval *wait;
-	nfds_t n = 0;
-
-	for (int i = 0; i < ARES_GETSOCK_MAXNUM; i++) { /* c-ares's macros shift into the sign */
-		unsigned readable = (unsigned)mask >> i & 1;
-		unsigned writable = (unsigned)mask >> (i + ARES_GETSOCK_MAXNUM) & 1;
-
-		if (readable || writable)
-			p[n++] = (struct pollfd){
-			    .fd = fds[i],
-			    .events = (short)((readable ? POLLIN : 0) | (writable ? POLLOUT : 0)),
-			};
+	*out = (struct sockaddr_storage){.ss_family = (sa_family_t)a->family};
+	if (a->family == AF_INET6) {
+		v6->sin6_port = htons(port);
+		memcpy(&v6->sin6_addr, a->bytes, sizeof v6->sin6_addr);
+		return sizeof *v6;
 	}
-	wait = ares_timeout(channel, &most, &next);
-	if (poll(p, n, (int)(wait->tv_sec * 1000 + wait->tv_usec / 1000 + 1)) <= 0)
-		n = 0;
-	for (nfds_t i = 0; i < n; i++)
-		ares_process_fd(channel, p[i].revents & POLLIN ? p[i].fd : ARES_SOCKET_BAD,
-		    p[i].revents & (POLLOUT | POLLERR | POLLHUP) ? p[i].fd : ARES_SOCKET_BAD);
-	ares_process_fd(channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD); /* timers */
+	v4->sin_port = htons(port);
+	memcpy(&v4->sin_addr, a->bytes, sizeof v4->sin_addr);
+	return sizeof *v4;
 }
 
-static pthread_once_t library = PTHREAD_ONCE_INIT;
-
-static void start_library(void)
-{
-	ares_library_init(ARES_LIB_INIT_ALL);
-}
-
-/* The addresses, to be freed with ares_freeaddrinfo(); NULL with why set. */
-static struct ares_addrinfo *look_up(const char *host, int64_t until, char *why, size_t size)
-{
-	const struct ares_addrinfo_hints hints = {
-	    .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = ARES_AI_NOSORT};
-	struct lookup l = {.status = ARES_ETIMEOUT};
-	ares_channel channel;
-
-	pthread_once(&library, start_library);
-	if (ares_init(&channel) != ARES_SUCCESS) {
-		snprintf(why, size, "the resolver does not start");
-		return NULL;
-	}
-	ares_getaddrinfo(channel, host, NULL, &hints, on_found, &l);
-	while (!l.done && clock_ms() < until)
-		attend(channel, until);
-	ares_destroy(channel); /* calls on_found() if it was not called yet */
-	if (l.status == ARES_SUCCESS && l.found != NULL && l.found->nodes != NULL)
-		return l.found;
-	if (l.found != NULL)
-		ares_freeaddrinfo(l.found);
-	snprintf(why, size, "name not found: %s",
-	    l.status == ARES_EDESTRUCTION ? "timeout" : ares_strerror(l.status));
-	return NULL;
-}
-
-static void set_port(struct sockaddr *sa, uint16_t port)
-{
-	if (sa->sa_family == AF_INET)
-		((struct sockaddr_in *)sa)->sin_port = htons(port);
-	else
-		((struct sockaddr_in6 *)sa)->sin6_port = htons(port);
-}
+/* The servers of resolv.conf, and no breaker: whoever connects has one for the Redis server. The
+ * file is named so that what scripts ask, and their breaker, is not remembered together. */
+static const struct dns_options resolver = {.resolv_conf = "/etc/resolv.conf"};
 
 int redis_address_connect(const char *host, uint16_t port, int64_t until, char *why, size_t size)
 {
-	struct ares_addrinfo *found = look_up(host, until, why, size);
-	int fd = -1, left = 0;
+	struct ip_address found[LIMIT_REDIS_ADDRESSES];
+	int64_t now = clock_ms();
+	size_t n;
+	enum dns_status status = dns_host_find(&resolver, host, found, LIMIT_REDIS_ADDRESSES, &n,
+	    until > now ? (int)(until - now) : 0);
+	int fd = -1;
 
-	if (found == NULL)
+	if (status != DNS_FOUND) {
+		snprintf(why, size, "name not found: %s",
+		    status == DNS_ABSENT ? "no such host" : "the name servers do not answer");
 		return -1;
-	for (struct ares_addrinfo_node *a = found->nodes; a != NULL; a = a->ai_next)
-		left++;
-	for (struct ares_addrinfo_node *a = found->nodes; a != NULL && fd < 0; a = a->ai_next) {
-		int64_t now = clock_ms();
-
-		if (a->ai_family != AF_INET && a->ai_family != AF_INET6)
-			continue;
-		/* An address that swallows packets leaves time for the next ones. */
-		set_port(a->ai_addr, port);
-		fd = connect_to(a->ai_addr, a->ai_addrlen, now + (until - now) / left--, why, size);
 	}
-	ares_freeaddrinfo(found);
+	for (size_t i = 0; i < n && fd < 0; i++) {
+		struct sockaddr_storage sa;
+		socklen_t len = socket_address(&found[i], port, &sa);
+
+		/* An address that swallows packets leaves time for the next ones. */
+		now = clock_ms();
+		fd = connect_to(
+		    (struct sockaddr *)&sa, len, now + (until - now) / (int64_t)(n - i), why, size);
+	}
 	return fd;
 }

@@ -4,8 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Looks the name up (hosts file, DNS) and tries its addresses in turn. A non-blocking,
- * close-on-exec socket, or -1 with why set. */
+/* Tries the addresses of the name (hosts file, DNS) in turn; an IP address is its own and asks
+ * nobody. A non-blocking, close-on-exec socket, or -1 with why set. */
 int redis_address_connect(const char *host, uint16_t port, int64_t until, char *why, size_t size);
 int redis_address_connect_unix(const char *path, int64_t until, char *why, size_t size);
 

@@ -21,7 +21,7 @@ class Redis:
     def start(self):
         """With all that it has ever been told."""
         self.process = subprocess.Popen(
-            ["redis-server", "--port", str(PORT), "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes",
+            ["redis-server", "--port", str(PORT), "--bind", "127.0.0.1", "-::1", "--save", "", "--appendonly", "yes",
              "--appendfsync", "always", "--dir", str(self.directory)],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         machine.wait_until(lambda: b"PONG" in self.command("PING", check=False).stdout, 10, "Redis")

@@ -1,0 +1,98 @@
+"""Redis behind the running service: how it is found, and what happens while it is away."""
+
+import os
+import pathlib
+
+import pytest
+
+from rig import machine
+from rig import redis as redis_module
+
+# Over Redis the answer is "true", counted by this process alone "true local".
+TAKE = """
+function Policy()
+    local passed, state = mailhooks.rate_take("k", {count = 1000, hours = 1})
+    return "WARN " .. tostring(passed) .. (state["local"] and " local" or "")
+end
+"""
+
+
+def cpu_seconds(pid):
+    """What the process has used so far."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.fixture
+def resolv_conf():
+    """resolv_conf(ADDRESS): the name server of this machine, until the test is over."""
+    path = pathlib.Path("/etc/resolv.conf")
+    before = path.read_text()
+    yield lambda address: path.write_text(f"nameserver {address}\n")
+    path.write_text(before)
+
+
+def said(policy, what):
+    return policy.log().count(f"store: {what}")
+
+
+# how it is found
+
+@pytest.mark.parametrize("name_server", ["silent", "none"])
+@pytest.mark.parametrize("host", [
+    "127.0.0.1",
+    pytest.param("[::1]", marks=pytest.mark.skipif(not machine.has_ipv6(), reason="no IPv6"))])
+def test_an_address_asks_no_name_server(policy, redis, silent_dns, resolv_conf, host, name_server):
+    """R18: with the store named by its address, DNS may be dead: nobody is asked, nothing waits."""
+    resolv_conf(silent_dns.address if name_server == "silent" else "127.0.0.54")
+    policy.start(TAKE, f"store=redis://{host}:{redis_module.PORT}/0")
+    assert policy.ask() == "WARN true"
+    assert silent_dns.queries() == []
+    assert "store: no answer" not in policy.log()
+
+
+def test_a_name_without_name_servers(policy, redis, resolv_conf):
+    """R18: a name that cannot be looked up is an answer at once, not a wait that burns the machine."""
+    resolv_conf("127.0.0.54")   # nobody listens there
+    policy.start(TAKE, f"store=redis://redis.test:{redis_module.PORT}/0")
+    before = cpu_seconds(policy.pid)
+    for _ in range(3):
+        assert policy.ask() == "WARN true local"
+    assert cpu_seconds(policy.pid) - before < 1
+    assert "the name servers do not answer" in policy.log()
+
+
+def test_a_name(policy, redis, dns):
+    """Names are looked up, in DNS and in the hosts file."""
+    dns.add("host-record=redis.test,127.0.0.1")
+    for host in ("redis.test", "localhost"):
+        policy.start(TAKE, f"store=redis://{host}:{redis_module.PORT}/0")
+        assert policy.ask() == "WARN true"
+        policy.stop()
+
+
+# while it is away
+
+def test_the_log_says_it_once(policy, redis):
+    """R18: what goes on in memory is no answer of Redis; the log says once that it is away, and once
+    that it is back, whatever scripts ask."""
+    policy.start("""
+    function Policy()
+        local passed, state = mailhooks.rate_take("k", {count = 1000, hours = 1})
+        local n, where = mailhooks.count_attempts{server = "mx.one.test", minutes = 15}
+        local rows, also = VPOP3.PostgresQuery("SELECT count(*) FROM outqueue.sendattempts")
+        local held = mailhooks.held{server = "mx.one.test"}
+        pcall(VPOP3.PostgresQuery, "SELECT nothing")
+        return "WARN " .. tostring(state["local"]) .. " " .. tostring(where) .. " " .. tostring(also)
+            .. " " .. tostring(held)
+    end
+    """, f"store={redis.url}")
+    assert policy.ask() == "WARN false nil nil false"
+    redis.stop()
+    for _ in range(20):
+        assert policy.ask() == "WARN true local local nil"
+    assert (said(policy, "no answer"), said(policy, "answers again")) == (1, 0)
+    redis.start()
+    machine.wait_until(lambda: policy.ask() and said(policy, "answers again"), 20, "Redis is back")
+    assert policy.ask() == "WARN false nil nil false"
+    assert (said(policy, "no answer"), said(policy, "answers again")) == (1, 1)
