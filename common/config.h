@@ -245,6 +245,9 @@ struct config *config_load(
     const char *path, const struct config_overrides *, char *error, size_t size);
 struct config *config_ref(struct config *);
 void config_unref(struct config *);
+/* For a setting, a text, that a running daemon cannot change: the new configuration gets the value
+ * in force, and a difference is logged. Before others see the configuration. */
+void config_keep(char **next, const char *in_force, const char *name);
 
 bool network_list_has(const struct network_list *, const struct ip_address *);
 /* Every address, IPv4 and IPv6, so also one that is not known? */

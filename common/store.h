@@ -244,6 +244,10 @@ enum store_answer store_facts_hop(
 
 /* ---- upkeep ---- */
 
+/* What was recorded before is on the disk and outlasts a power failure. FOUND or UNKNOWN. A Redis
+ * server has settings of its own for that: nothing is done and the answer is FOUND. */
+enum store_answer store_sync(struct store *, int ms);
+
 /* Remove what is past its retention, beyond the little that every write removes. FOUND: nothing
  * is left to remove; ABSENT: some is, call again. Once an hour is plenty. */
 enum store_answer store_expire(struct store *, int ms);

@@ -119,6 +119,8 @@ static bool reload(char *error, size_t size)
 	struct script_set *set = NULL;
 
 	if (cfg != NULL)
+		config_keep(&cfg->state_dir, options->config->state_dir, "state_dir");
+	if (cfg != NULL)
 		resolvers = resolvers_for(cfg, error, size);
 	if (resolvers != NULL)
 		set = script_set_load(cfg, error, size);
@@ -250,10 +252,12 @@ static void refresh_config(void)
 	struct config *now = config_load(
 	    options->arguments->config_path, &options->arguments->overrides, error, sizeof error);
 
-	if (now == NULL)
+	if (now == NULL) {
 		log_error(NULL, "settings of the last start used again: %s", error);
-	else
-		config = now;
+		return;
+	}
+	config_keep(&now->state_dir, config->state_dir, "state_dir");
+	config = now;
 }
 
 static int start(void)

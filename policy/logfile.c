@@ -137,22 +137,6 @@ static bool back_to_original(struct logfile *f)
 	return true;
 }
 
-/* A new file without a line says nothing: the writer may still have the old one open. */
-static bool move_on(struct logfile *f)
-{
-	int fd;
-
-	if (back_to_original(f))
-		return true;
-	fd = logfile_next_after(f->path, f->written_ns, f->identity);
-	if (fd < 0)
-		return false;
-	if (f->have > 0)
-		gap(f, "its last line has no end");
-	begin(f, fd, 0);
-	return true;
-}
-
 /* ---- reading ---- */
 
 /* Bytes behind those in the buffer. 0: none now. -1: begin again, something has changed. */
@@ -174,6 +158,29 @@ static ssize_t fill(struct logfile *f)
 		f->written_ns = logfile_written_ns(f->fd);
 	}
 	return n > 0 ? n : 0;
+}
+
+/* A new file without a line says nothing: the writer may still have the old one open. One with a
+ * line says that it has done with the old one, which is looked at once more after that. */
+static bool move_on(struct logfile *f)
+{
+	int fd;
+
+	if (back_to_original(f))
+		return true;
+	fd = logfile_next_after(f->path, f->written_ns, f->identity);
+	if (fd < 0)
+		return false;
+	if (fill(f) != 0) {
+		close(fd);
+		return true;
+	}
+	if (f->have > 0)
+		gap(f, "its last line has no end");
+	if (logfile_is_compressed_after(f->path, f->written_ns))
+		gap(f, "a later one was compressed before it was read");
+	begin(f, fd, 0);
+	return true;
 }
 
 static void drop(struct logfile *f, size_t n)
@@ -225,13 +232,7 @@ bool logfile_next(struct logfile *f, struct maillog_text *line, char key[static 
 		if (take_line(f, line, key))
 			return true;
 		n = fill(f);
-		if (n != 0)
-			continue;
-		if (!is_replaced(f))
-			return false;
-		/* what came between the last look and this one */
-		n = fill(f);
-		if (n == 0 && !move_on(f))
+		if (n == 0 && (!is_replaced(f) || !move_on(f)))
 			return false;
 	}
 }

@@ -52,20 +52,19 @@ static bool is_compressed(const char *name)
 	return false;
 }
 
-/* The file, and then what stands beside it under longer names, as paths. */
-static void list_files(const char *path, struct strlist *found)
+/* What stands beside the file under longer names, as paths. */
+static void list_others(const char *path, bool compressed, struct strlist *found)
 {
 	const char *slash = strrchr(path, '/'), *base = slash != NULL ? slash + 1 : path;
 	char *directory = xstrndup(path, slash != NULL ? (size_t)(slash - path) + 1 : 0);
 	DIR *d = opendir(*directory != '\0' ? directory : ".");
 	struct dirent *e;
 
-	strlist_add(found, path);
 	while (d != NULL && (e = readdir(d)) != NULL) {
 		char *whole;
 
 		if (strncmp(e->d_name, base, strlen(base)) != 0 || strcmp(e->d_name, base) == 0 ||
-		    is_compressed(e->d_name))
+		    is_compressed(e->d_name) != compressed)
 			continue;
 		whole = xasprintf("%s%s", directory, e->d_name);
 		strlist_add(found, whole);
@@ -74,6 +73,12 @@ static void list_files(const char *path, struct strlist *found)
 	if (d != NULL)
 		closedir(d);
 	free(directory);
+}
+
+static void list_files(const char *path, struct strlist *found)
+{
+	strlist_add(found, path);
+	list_others(path, false, found);
 }
 
 static int open_log(const char *path)
@@ -142,4 +147,21 @@ int logfile_next_after(const char *path, int64_t written_ns, const char *but)
 	}
 	strlist_clear(&files);
 	return found;
+}
+
+bool logfile_is_compressed_after(const char *path, int64_t written_ns)
+{
+	struct strlist files = STRLIST_INIT;
+	bool any = false;
+
+	list_others(path, true, &files);
+	for (size_t i = 0; i < files.n; i++) {
+		int fd = open_log(files.v[i]);
+
+		any |= fd >= 0 && logfile_written_ns(fd) > written_ns;
+		if (fd >= 0)
+			close(fd);
+	}
+	strlist_clear(&files);
+	return any;
 }

@@ -21,4 +21,7 @@ int logfile_find(const char *path, const char *identity, int64_t bytes);
  * yet. */
 int logfile_next_after(const char *path, int64_t written_ns, const char *but);
 
+/* Is there a compressed one that was written to after that time? Compressors keep it. */
+bool logfile_is_compressed_after(const char *path, int64_t written_ns);
+
 int64_t logfile_written_ns(int fd); /* when it was written to last */

@@ -228,7 +228,7 @@ static enum recorder_state look(struct recorder *r, struct store *store)
 	if (status.pending > 0)
 		return RECORDER_WAIT;
 	if (!r->behind && status.dropped <= r->dropped)
-		return RECORDER_SAFE;
+		return store_sync(store, STORE_MS) == STORE_FOUND ? RECORDER_SAFE : RECORDER_WAIT;
 	if (!answers(store))
 		return RECORDER_WAIT;
 	r->behind = false;

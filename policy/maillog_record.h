@@ -21,7 +21,7 @@ void recorder_free(struct recorder *);
 struct dialogues_listener recorder_listener(struct recorder *);
 
 enum recorder_state {
-	RECORDER_SAFE,	 /* the store has everything it was told */
+	RECORDER_SAFE,	 /* the store has everything it was told, on its disk */
 	RECORDER_WAIT,	 /* ... not yet, but will by itself */
 	RECORDER_BEHIND, /* ... not: read again from the last safe place */
 	RECORDER_STOPPED /* it was not told everything, for we stop */

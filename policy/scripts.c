@@ -56,14 +56,28 @@ int scripts_load_first(struct config *cfg)
 
 /* ---- reloading ---- */
 
+/* The follower of the log and the queue agent keep the store of the start: scripts that asked
+ * another one would find nothing in it. The directory is the one that is locked. */
+static void keep_settings(struct config *next)
+{
+	struct script_set *now = script_set_current();
+	const struct config *in_force = script_set_config(now);
+
+	config_keep(&next->store, in_force->store, "store");
+	config_keep(&next->state_dir, in_force->state_dir, "state_dir");
+	script_set_unref(now);
+}
+
 static void *load(void *arg)
 {
 	struct scripts *s = arg;
 	uint64_t one = 1;
 
 	s->config = config_load(s->path, s->overrides, s->error, sizeof s->error);
-	if (s->config != NULL)
+	if (s->config != NULL) {
+		keep_settings(s->config);
 		s->set = script_set_load(s->config, s->error, sizeof s->error);
+	}
 	if (s->set != NULL)
 		keep(s->set);
 	if (write(s->done_fd, &one, sizeof one) != sizeof one)

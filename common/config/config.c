@@ -6,6 +6,8 @@
 #include "common/config.h"
 
 #include "common/config/config_private.h"
+#include "common/list.h"
+#include "common/log.h"
 
 #include <pthread.h>
 #include <stdarg.h>
@@ -436,6 +438,15 @@ void config_unref(struct config *c)
 {
 	if (c != NULL && atomic_fetch_sub(&((struct counted *)c)->references, 1) == 1)
 		config_free(c);
+}
+
+void config_keep(char **next, const char *in_force, const char *name)
+{
+	if (strcmp(*next, in_force) == 0)
+		return;
+	/* not the values: the address of a store may have a password */
+	log_warn(NULL, "%s: another value takes effect with a restart only", name);
+	xreplace(next, in_force);
 }
 
 bool network_list_has(const struct network_list *list, const struct ip_address *address)

@@ -136,5 +136,9 @@ static bool rfc3339(struct maillog_text *t, int64_t *time_ms)
 
 bool maillog_time(struct maillog_text *t, int64_t now_ms, int64_t *time_ms)
 {
-	return rfc3339(t, time_ms) || traditional(t, now_ms, time_ms);
+	if (!rfc3339(t, time_ms) && !traditional(t, now_ms, time_ms))
+		return false;
+	if (*time_ms < 0) /* a clock that was never set, or a lie */
+		*time_ms = 0;
+	return true;
 }

@@ -369,6 +369,25 @@ enum store_answer sqlite_pool_end(struct sqlite_conn *c, enum store_answer answe
 	return answer;
 }
 
+enum store_answer sqlite_pool_sync(struct sqlite_pool *p, int64_t until)
+{
+	static const char schema[] = "SELECT count(*) FROM sqlite_master";
+	struct sqlite_conn *c = sqlite_pool_read(p, until);
+	sqlite3_file *wal = NULL;
+
+	if (c == NULL)
+		return STORE_UNKNOWN;
+	/* a transaction begins, and the WAL is open, with the first statement that reads */
+	sqlite_conn_int(c, 0, schema, "");
+	if (sqlite3_file_control(c->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal) != SQLITE_OK ||
+	    wal == NULL || wal->pMethods == NULL ||
+	    wal->pMethods->xSync(wal, SQLITE_SYNC_NORMAL) != SQLITE_OK) {
+		c->failed = true;
+		snprintf(c->error, sizeof c->error, "the WAL does not reach the disk");
+	}
+	return sqlite_pool_end(c, STORE_FOUND);
+}
+
 /* SQLite would create the file with the mode 0644; its WAL takes the mode of the file. */
 static int create_file(const char *path, char *why, size_t size)
 {

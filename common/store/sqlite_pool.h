@@ -25,6 +25,10 @@ struct sqlite_pool *sqlite_pool_open(
     const char *path, const struct store_options *o, char *why, size_t size);
 void sqlite_pool_close(struct sqlite_pool *); /* no connection may be out */
 
+/* What is committed reaches the disk: with synchronous = NORMAL the WAL waits for the next
+ * checkpoint. UNKNOWN: it may not have. */
+enum store_answer sqlite_pool_sync(struct sqlite_pool *, int64_t until);
+
 const char *sqlite_pool_path(const struct sqlite_pool *);
 
 /* A connection in a read transaction, or in a write transaction that has the lock already. NULL:

@@ -340,6 +340,13 @@ enum store_rate store_rate_peek(struct store *s, const struct store_rate_limit *
 
 /* ---- upkeep ---- */
 
+enum store_answer store_sync(struct store *s, int ms)
+{
+	if (s->engine->ops->sync == NULL)
+		return STORE_FOUND;
+	return s->engine->ops->sync(s->engine, store_until(ms));
+}
+
 enum store_answer store_expire(struct store *s, int ms)
 {
 	return s->engine->ops->expire(s->engine, store_until(ms));

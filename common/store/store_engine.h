@@ -99,6 +99,7 @@ struct store_engine_ops {
 	enum store_answer (*facts_hop)(
 	    struct store_engine *, const char *next_hop, struct store_hop_facts *, int64_t until);
 
+	enum store_answer (*sync)(struct store_engine *, int64_t until); /* NULL: not its affair */
 	enum store_answer (*expire)(struct store_engine *, int64_t until);
 	enum store_answer (*merge)(
 	    struct store_engine *, int64_t until); /* NULL: nothing to merge */

@@ -21,6 +21,11 @@ static const char *sqlite_file(struct store_engine *e)
 	return sqlite_pool_path(store_sqlite_of(e)->pool);
 }
 
+static enum store_answer sqlite_sync(struct store_engine *e, int64_t until)
+{
+	return sqlite_pool_sync(store_sqlite_of(e)->pool, until);
+}
+
 static enum store_answer sqlite_expire(struct store_engine *e, int64_t until)
 {
 	static int64_t (*const trims[])(struct store_sqlite *, struct sqlite_conn *, int64_t) = {
@@ -69,6 +74,7 @@ static const struct store_engine_ops sqlite_ops = {
     .facts_tried = store_sqlite_facts_tried,
     .facts_delete = store_sqlite_facts_delete,
     .facts_hop = store_sqlite_facts_hop,
+    .sync = sqlite_sync,
     .expire = sqlite_expire,
 };
 

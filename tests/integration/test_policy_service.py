@@ -256,6 +256,21 @@ def test_second_instance_with_the_same_state_dir_is_refused(policy, second):
     assert second.ask() == "WARN second"
 
 
+def test_reload_keeps_the_store(policy):
+    """The follower of the log has the store of the start: scripts do not look in another one."""
+    first, other = policy.directory / "first.db", policy.directory / "other.db"
+    read = "return 'WARN ' .. VPOP3.GetUserSetting('u', 'a')"
+    policy.start(f"function Policy() VPOP3.SetUserSetting('u', 'a', 'kept') {read} end",
+                 config=f'store = "sqlite:{first}"\n')
+    assert policy.ask() == "WARN kept"
+    policy.config.write_text(f'store = "sqlite:{other}"\n')
+    policy.script("smtprules_1.lua", f"function Policy() {read} .. ' still' end")
+    policy.reload()
+    assert policy.ask() == "WARN kept still"
+    policy.wait_log("store: another value takes effect with a restart only")
+    assert not other.exists()
+
+
 def test_new_instance_waits_for_one_that_stops(policy, second):
     """R18: as systemd or an administrator may start it, while requests are still answered."""
     policy.start("function Policy() os.sleep(1500) return 'WARN first' end",

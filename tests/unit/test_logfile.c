@@ -4,8 +4,10 @@
 #include "common/log.h"
 #include "policy/logfile.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -195,6 +197,93 @@ static void test_renamed(void **state)
 	assert_int_equal(warnings, 0);
 	logfile_close(f);
 	free(old_path);
+}
+
+#define ROUNDS 100
+
+static atomic_uint rounds_read;
+static atomic_bool gave_up;
+
+/* A writer that is told to turn to the new file between two lines, at any moment. */
+static void *write_and_turn(void *arg)
+{
+	char *old_path = xasprintf("%s.1", path);
+
+	(void)arg;
+	for (unsigned i = 0; i < ROUNDS && !atomic_load(&gave_up); i++) {
+		struct timespec pause = {.tv_nsec = 37000L * (i % 17)};
+		char text[32];
+		FILE *old = fopen(path, "a");
+
+		fprintf(old, "last %u\n", i);
+		rename(path, old_path);
+		append("");
+		nanosleep(&pause, NULL);
+		snprintf(text, sizeof text, "first %u\n", i);
+		fflush(old);
+		append(text);
+		fclose(old);
+		while (atomic_load(&rounds_read) <= i && !atomic_load(&gave_up))
+			nanosleep(&(struct timespec){.tv_nsec = 10000}, NULL);
+	}
+	free(old_path);
+	return NULL;
+}
+
+/* R18: the last line of the old file and the first of the new come while we look from one to the
+ * other. */
+static void test_renamed_at_any_moment(void **state)
+{
+	struct logfile *f = logfile_open(path, NULL);
+	struct maillog_text line;
+	char key[LOGFILE_KEY_BYTES], expected[32];
+	time_t end = time(NULL) + 60;
+	unsigned read = 0;
+	pthread_t writer;
+
+	(void)state;
+	append("begin\n");
+	assert_reads(f, "begin|");
+	atomic_store(&rounds_read, 0);
+	assert_int_equal(pthread_create(&writer, NULL, write_and_turn, NULL), 0);
+	while (read < 2 * ROUNDS && time(NULL) < end) {
+		if (!logfile_next(f, &line, key))
+			continue;
+		snprintf(
+		    expected, sizeof expected, "%s %u", read % 2 == 0 ? "last" : "first", read / 2);
+		if (line.n != strlen(expected) || memcmp(line.s, expected, line.n) != 0)
+			break;
+		read++;
+		atomic_store(&rounds_read, read / 2);
+	}
+	atomic_store(&gave_up, true);
+	pthread_join(writer, NULL);
+	assert_int_equal(read, 2 * ROUNDS);
+	logfile_close(f);
+}
+
+/* R18: a day was compressed while we waited in the one before: what is lost is told. */
+static void test_compressed_before_it_was_read(void **state)
+{
+	struct logfile *f = logfile_open(path, NULL);
+
+	(void)state;
+	append("one\n");
+	assert_reads(f, "one|");
+	next_tick();
+	rename_to(".2");
+	append("lost\n");
+	rename_to(".1.gz");
+	append("two\n");
+	assert_reads(f, "two|");
+	assert_int_equal(warnings, 1);
+	append("three\n");
+	next_tick();
+	rename_to(".1"); /* and told once */
+	append("four\n");
+	assert_reads(f, "three|four|");
+	assert_int_equal(warnings, 1);
+	logfile_close(f);
 }
 
 static void test_copied_and_cut(void **state)
@@ -389,6 +478,8 @@ int main(void)
 	    TEST(test_absent_then_written),
 	    TEST(test_half_first_line),
 	    TEST(test_renamed),
+	    TEST(test_renamed_at_any_moment),
+	    TEST(test_compressed_before_it_was_read),
 	    TEST(test_copied_and_cut),
 	    TEST(test_cut_without_a_copy),
 	    TEST(test_rotated_while_away),

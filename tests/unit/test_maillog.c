@@ -199,6 +199,26 @@ static void test_year_is_the_nearest(void **state)
 	assert_int_equal(l.time_ms, new_year + 1000);
 }
 
+/* A host without a clock of its own begins in 1970, and a line can have any time: a store takes
+ * none before that. */
+static void test_before_time_began(void **state)
+{
+	static const struct {
+		const char *line;
+		int64_t now_ms;
+	} cases[] = {{"1970-01-01T00:00:00+02:00 host " SAID, NOW_MS},
+	    {"Nov 21 08:44:11 host " SAID, 60000}};
+	struct maillog_line l;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		const char *line = cases[i].line;
+
+		assert_true(maillog_read_line(&l, line, strlen(line), &names, cases[i].now_ms));
+		assert_int_equal(l.time_ms, 0);
+	}
+}
+
 static void test_programs(void **state)
 {
 	static const struct {
@@ -380,6 +400,7 @@ int main(void)
 	    cmocka_unit_test(test_captured_from_sendmail),
 	    cmocka_unit_test(test_times),
 	    cmocka_unit_test(test_year_is_the_nearest),
+	    cmocka_unit_test(test_before_time_began),
 	    cmocka_unit_test(test_programs),
 	    cmocka_unit_test(test_lies_of_hosts),
 	    cmocka_unit_test(test_lies_of_names),

@@ -6,6 +6,8 @@
 #include "policy/maillog_events.h"
 #include "policy/maillog_record.h"
 
+#include <sqlite3.h>
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -25,6 +27,55 @@ static char directory[64], url[100];
 static struct store *store;
 static int stop;
 static int64_t now;
+
+/* ---- a disk: what was written to the WAL since its last fsync(2) would be lost with the power
+ * ----
+ */
+
+static sqlite3_vfs disk, *system_disk;
+static const sqlite3_io_methods *file_methods;
+static unsigned unsafe_writes;
+static bool disk_fails;
+
+static int write_wal(sqlite3_file *f, const void *bytes, int n, sqlite3_int64 at)
+{
+	unsafe_writes++;
+	return file_methods->xWrite(f, bytes, n, at);
+}
+
+static int sync_wal(sqlite3_file *f, int flags)
+{
+	if (disk_fails)
+		return SQLITE_IOERR_FSYNC;
+	unsafe_writes = 0;
+	return file_methods->xSync(f, flags);
+}
+
+static int open_on_disk(
+    sqlite3_vfs *vfs, const char *name, sqlite3_file *f, int flags, int *out_flags)
+{
+	static sqlite3_io_methods wal_methods;
+	int rc = system_disk->xOpen(system_disk, name, f, flags, out_flags);
+
+	(void)vfs;
+	if (rc == SQLITE_OK && (flags & SQLITE_OPEN_WAL)) {
+		file_methods = f->pMethods;
+		wal_methods = *f->pMethods;
+		wal_methods.xWrite = write_wal;
+		wal_methods.xSync = sync_wal;
+		f->pMethods = &wal_methods;
+	}
+	return rc;
+}
+
+static void use_disk(void)
+{
+	system_disk = sqlite3_vfs_find(NULL);
+	disk = *system_disk;
+	disk.zName = "test disk";
+	disk.xOpen = open_on_disk;
+	assert_int_equal(sqlite3_vfs_register(&disk, true), SQLITE_OK);
+}
 
 /* ---- the rig ---- */
 
@@ -63,6 +114,7 @@ static int set_up(void **state)
 	snprintf(directory, sizeof directory, "/tmp/maillog_record.XXXXXX");
 	assert_non_null(mkdtemp(directory));
 	snprintf(url, sizeof url, "sqlite:%s/store.db", directory);
+	use_disk();
 	store = store_shared_get(url);
 	assert_non_null(store);
 	stop = eventfd(0, 0);
@@ -174,6 +226,26 @@ static void hear_nothing(enum log_level level, const char *line, void *arg)
 	(void)level, (void)line, (void)arg;
 }
 
+/* R18: the place in the log is not safe before the attempts are on the disk: after a power failure
+ * they would be passed over. */
+static void test_power_failure(void **state)
+{
+	struct recorder *r = recorder_new(url, stop);
+	struct dialogues_listener to = recorder_listener(r);
+
+	(void)state;
+	log_capture(hear_nothing, NULL);
+	try_host(&to, "k4", "d.test");
+	assert_true(unsafe_writes > 0);
+	disk_fails = true;
+	assert_int_equal(recorder_state(r), RECORDER_WAIT);
+	disk_fails = false;
+	assert_int_equal(recorder_state(r), RECORDER_SAFE);
+	assert_int_equal(unsafe_writes, 0);
+	log_capture(NULL, NULL);
+	recorder_free(r);
+}
+
 /* R18: a store that is not there is waited for until we stop; then nothing is safe. */
 static void test_stopped_while_waiting(void **state)
 {
@@ -199,6 +271,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_a_message),
 	    cmocka_unit_test(test_facts_fill_in),
+	    cmocka_unit_test(test_power_failure),
 	    cmocka_unit_test(test_stopped_while_waiting),
 	};
 
