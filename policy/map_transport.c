@@ -70,22 +70,22 @@ struct map_answer map_transport_late(const struct map_query *q, int number)
 	return a;
 }
 
-/* What a route comes to. False: the profile is not known. */
+/* What a route comes to. False: the profile is not known, and the answer is without one. */
 static bool say(struct mx_case *c, enum route_answer answer, struct route *r, struct map_answer *a)
 {
 	const struct profile_config *profile = NULL;
+	bool known = true;
 
 	*a = not_found();
 	if (answer != ROUTE_SERVERS) /* by DNS */
 		mx_servers_clear(&r->servers);
-	if (answer != ROUTE_NONE && !r->waits && profile_wanted(c->set) &&
-	    !profile_find(c, &r->servers, &profile))
-		return false;
+	if (answer != ROUTE_NONE && !r->waits && profile_wanted(c->set))
+		known = profile_find(c, &r->servers, &profile);
 	if (answer == ROUTE_SERVERS || profile != NULL)
 		*a = (struct map_answer){SOCKETMAP_OK,
 		    route_transport(profile != NULL ? profile->transport : route_service(c->set, r),
 			&r->servers)};
-	return true;
+	return known;
 }
 
 static struct map_answer decide(const struct map_query *by_domain, int number)
@@ -100,15 +100,14 @@ static struct map_answer decide(const struct map_query *by_domain, int number)
 	struct map_answer a;
 	struct route r = {0};
 	enum route_answer answer = route_find(&c, &r);
+	bool routes = route_wanted(by_domain->set);
+	bool known = answer != ROUTE_UNKNOWN && (say(&c, answer, &r, &a) || routes);
 
-	if (answer == ROUTE_UNKNOWN || !say(&c, answer, &r, &a)) {
+	if (!known)
 		a = last(by_domain);
-		/* qmgr(8) asks for each recipient and waits: not for dead name servers each time */
-		if (!route_wanted(by_domain->set))
-			answers_note(by_domain, &a, cfg->outbound.route_seconds * 1000);
-	} else {
+	/* qmgr(8) asks for each recipient and waits: not for dead name servers each time */
+	if (known || !routes)
 		answers_note(by_domain, &a, r.may_cache ? cfg->outbound.route_seconds * 1000 : 0);
-	}
 	route_clear(&r);
 	return a;
 }

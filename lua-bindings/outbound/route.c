@@ -150,10 +150,16 @@ static enum route_answer begin(struct mx_case *c, struct route *r, bool *own)
 			    c->delivery.domain);
 		return ROUTE_NONE;
 	}
-	if (!*own)
-		return from_dns(c, r);
-	tell_servers(c, r, "GetOverrides");
-	return ROUTE_SERVERS;
+	if (*own) {
+		tell_servers(c, r, "GetOverrides");
+		return ROUTE_SERVERS;
+	}
+	/* the map mx will ask CheckServer() about each, so recipients need not wait for DNS here */
+	if (!r->alone && !script_set_has_hook(c->set, SCRIPT_MXSERVERRULES, "FinalOverrides")) {
+		tell(r, "GetOverrides: no servers of its own, so those of DNS");
+		return ROUTE_MTA;
+	}
+	return from_dns(c, r);
 }
 
 /* ---- which of them may be used ---- */

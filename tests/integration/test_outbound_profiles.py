@@ -140,12 +140,13 @@ def test_what_has_a_profile_passes_by_the_relay_host(sink, make_postfix, written
     assert (delivery.host, delivery.helo) == ("127.0.0.11", server.hostname)
 
 
-def test_dead_name_servers(make_postfix, policy, silent_dns):
+@pytest.mark.parametrize("scripts", [{}, {"mxserverrules": "function GetOverrides() end"}])
+def test_dead_name_servers(make_postfix, policy, silent_dns, scripts):
     """R18: which profile a domain wants cannot be found out, so its mail goes Postfix's own way; and
     smtpd(8) and qmgr(8), which ask about each recipient and wait, wait once for the domain."""
     server = make_postfix(milter=None, parameters={"transport_maps": policy.map("transport")})
     start(policy, f"dns.servers={silent_dns.address}", "dns.breaker_failures=0",
-          "outbound.route_seconds=60")
+          "outbound.route_seconds=60", **scripts)
     recipients = [f"user{n}@two.test" for n in range(12)]
     assert server.send("ann@sender.test", recipients, MESSAGE).ok
     [delivery] = server.sink.wait(1, recipient=recipients[0])
