@@ -1,6 +1,9 @@
 #!/usr/bin/python3
-"""check-docs finds functions without a comment, comments without a function, and a stale page."""
+"""check-docs finds functions without a comment, comments without a function, and a stale page. What
+the documents show can be pasted, and the files they name are there and are installed."""
+import glob
 import os
+import re
 import subprocess
 import tempfile
 import unittest
@@ -109,6 +112,47 @@ class Docs(unittest.TestCase):
         self.assertEqual(len(everything), 1)
         self.assertIn("tests/script_docs.stamp", everything[0].split())
         self.assertTrue(os.path.exists(f"{build}/tests/script_docs.stamp"))
+
+
+def texts(*patterns):
+    """Name and text of files of the tree."""
+    for pattern in patterns:
+        for path in sorted(glob.glob(f"{HERE}/../{pattern}")):
+            if os.path.isfile(path):
+                with open(path, encoding="utf-8") as file:
+                    yield os.path.relpath(path, f"{HERE}/.."), file.read()
+
+
+class Shown(unittest.TestCase):
+    def test_no_indented_blocks(self):
+        """A line of main.cf that is pasted with blanks before it continues the one above."""
+        for name, text in texts("doc/*.md", "README.md"):
+            text = re.sub(r"^ *```.*?^ *```$", "", text, flags=re.S | re.M)
+            found = re.search(r"\n\n( {4}|\t).*", text)
+            self.assertIsNone(found, f"{name}: {found and found[0]!r} belongs between ```")
+
+    def test_named_files(self):
+        """Those of contrib/ exist; those that are for administrators are installed."""
+        with open(f"{HERE}/../contrib/meson.build", encoding="utf-8") as file:
+            installed = set(re.findall(r"'([\w./-]+)'", file.read()))
+        build_only = {"quickstart", "quickstart.d", "packages-build", "install-packages"}
+        named = 0
+        for name, text in texts("doc/*.md", "README.md", "man/*", "contrib/*", "contrib/*/*"):
+            for path in re.findall(r"(?<![\w/])(contrib/[\w./*-]*\w)", text):
+                named += 1
+                self.assertTrue(os.path.exists(f"{HERE}/../{path}"), f"{name} names {path}")
+                top = path.split("/")[1]
+                self.assertIn(top, installed | build_only | {"scripts"}, f"{name} names {path}")
+        self.assertGreater(named, 50)
+
+    def test_named_documents(self):
+        """Links, and doc/... in comments, lead to documents that exist."""
+        for name, text in texts("doc/*.md", "README.md", "contrib/*", "contrib/*/*"):
+            folder = os.path.dirname(name) if name.endswith(".md") else "."
+            for path in re.findall(r"\]\(([\w./-]+)[#)]", text) if name.endswith(".md") else []:
+                self.assertTrue(os.path.exists(f"{HERE}/../{folder}/{path}"), f"{name}: {path}")
+            for path in re.findall(r"(?<![\w/])(doc/[\w-]+\.md)", text):
+                self.assertTrue(os.path.exists(f"{HERE}/../{path}"), f"{name}: {path}")
 
 
 if __name__ == "__main__":

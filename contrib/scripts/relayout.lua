@@ -1,12 +1,13 @@
--- relayout.lua - which relay takes a message. Needs sections "sender" in mailhooks.conf (the first
--- is number 0) and the lines for Postfix that "mailhooks setup" writes.
+-- relayout.lua - which relay takes a message. Needs two sections "sender" in mailhooks.conf and the
+-- lines for Postfix that "mailhooks setup" writes.
 
 local large = 5 * 1024 * 1024   -- bytes
-local bulk, normal = 0, 1       -- senders: for what is large or a mailing, and for the rest
+-- The names of the senders: for what is large or a mailing, and for the rest.
+local bulk, normal = "bulk", "normal"
 
 -- Read by "mailhooks setup": run it again after a change.
 function Start()
-    if senderid == bulk then
+    if sendername == bulk then
         MaxRecipientsPerMessage = 50
     end
 end
@@ -16,7 +17,7 @@ function CheckFile(filename, actions, size, created, sender, recipients, headers
     if size > large or (headers["Precedence"] or ""):lower() == "bulk" then
         wanted = bulk
     end
-    if senderid ~= wanted then
+    if sendername ~= wanted then
         actions.SkipSend = true
         actions.Reason = "sender " .. wanted .. " is for this message"
     end

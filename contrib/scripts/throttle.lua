@@ -2,7 +2,9 @@
 --
 -- Needs the map mx (contrib/postfix-outbound.cf.snippet) and maillog.source.
 
-local window, limit, pause = 15, 5, 10   -- minutes, refusals, minutes
+-- Minutes, refusals, minutes. A window longer than the pause would count the same refusals again when
+-- the pause is over.
+local window, limit, pause = 10, 5, 10
 
 function CheckServer(domain, mxserver, numRetries, messageSize, defaultResult)
     -- nil: the store does not answer. No reason to stop the mail.

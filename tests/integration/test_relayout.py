@@ -383,7 +383,8 @@ def test_return_paths_are_signed_as_the_sender_wants(site):
 
 def test_the_example(site):
     """contrib/scripts/relayout.lua"""
-    site.run(example("relayout.lua", ("5 * 1024 * 1024", "50000")))
+    site.run(example("relayout.lua", ("5 * 1024 * 1024", "50000"),
+                     ('"bulk", "normal"', '"big", "other"')))
     assert site.send(LARGE, CAT).ok and site.send(SMALL, BOB).ok
     assert site.send("Precedence: Bulk\n" + SMALL, "list@one.test").ok
     site.arrived("big", CAT)
