@@ -113,16 +113,22 @@ static const struct option options[] = {{"result", required_argument, NULL, OPT_
     {"provider", required_argument, NULL, OPT_FIRST_DIMENSION + STORE_PROVIDER},
     {NULL, 0, NULL, 0}};
 
+static bool wrong(const char *option, const char *value, const char *what)
+{
+	fprintf(stderr, "mailhooks attempts: %s \"%s\" is no %s\n", option, value, what);
+	return false;
+}
+
 static bool take_option(struct query *q, int c)
 {
 	switch (c) {
 	case 'n':
-		return parse_number(optarg, &q->most);
+		return parse_number(optarg, &q->most) || wrong("-n", optarg, "number");
 	case OPT_RESULT:
 		q->result = optarg;
 		return true;
 	case OPT_SINCE:
-		return parse_since(optarg, &q->since_ms);
+		return parse_since(optarg, &q->since_ms) || wrong("--since", optarg, "time");
 	case OPT_JSON:
 		return q->json = true;
 	case OPT_COUNT:
@@ -160,8 +166,10 @@ static bool parse(struct query *q, int argc, char **argv)
 	while ((c = getopt_long(argc + 1, argv - 1, "+n:", options, NULL)) != -1)
 		if (!take_option(q, c))
 			return false;
-	if (optind != argc + 1)
+	if (optind != argc + 1) {
+		fprintf(stderr, "mailhooks attempts: \"%s\" is no option\n", argv[optind - 1]);
 		return false;
+	}
 	if (q->count && dimensions_wanted(q, &first) > 1) {
 		fputs("mailhooks: --count takes one of --server, --address, --domain, --provider\n",
 		    stderr);
@@ -344,6 +352,22 @@ static int count(struct store *store, const struct query *q)
 	return status;
 }
 
+/* Nothing to show may mean that nothing is recorded. */
+static void explain_nothing(const struct config *cfg, const struct query *q)
+{
+	enum store_dimension first;
+
+	if (cfg->maillog.source[0] == '\0')
+		fputs("mailhooks: no attempts are recorded: maillog.source is empty\n", stderr);
+	else if (dimensions_wanted(q, &first) > 0 || q->result != NULL || q->since_ms != 0)
+		fputs("mailhooks: no such attempt is kept\n", stderr);
+	else
+		fprintf(stderr,
+		    "mailhooks: no attempt so far; mailhooks-policy records them from %s, and its log "
+		    "says whether it can read that\n",
+		    cfg->maillog.source);
+}
+
 int cmd_attempts(struct config *cfg, int argc, char **argv)
 {
 	struct store *store;
@@ -356,6 +380,9 @@ int cmd_attempts(struct config *cfg, int argc, char **argv)
 	if (store == NULL)
 		return EXIT_FAILURE;
 	status = query.count ? count(store, &query) : list(store, &query);
+	if (status == EXIT_SUCCESS && query.shown == 0 &&
+	    (!query.count || cfg->maillog.source[0] == '\0'))
+		explain_nothing(cfg, &query);
 	store_close(store);
 	return status;
 }

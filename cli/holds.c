@@ -1,4 +1,5 @@
-/* holds.c - `mailhooks holds`: which hosts are held, holding and releasing them by hand. */
+/* holds.c - `mailhooks holds`: which hosts are held, holding and releasing them by hand. Who ends a
+ * hold that a script sets again at once says for how long it must not. */
 #include "cli/cli.h"
 #include "cli/cli_store.h"
 
@@ -6,10 +7,13 @@
 #include "common/list.h"
 #include "common/log.h"
 #include "common/store.h"
+#include "common/store/holds.h"
 #include "lua-bindings/mx_servers.h"
 
 #include <math.h>
 #include <pwd.h>
+#include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,13 +25,23 @@
 static const char usage_text[] =
     "usage: mailhooks holds [list]\n"
     "       mailhooks holds add DIMENSION KEY MINUTES [REASON]\n"
-    "       mailhooks holds release DIMENSION KEY\n"
+    "       mailhooks holds release DIMENSION KEY [MINUTES]\n"
     "\n"
-    "DIMENSION KEY: server NAME, address IP, domain NAME, provider NAME, or all (without KEY).\n";
+    "DIMENSION KEY: server NAME, address IP, domain NAME, provider NAME, or all (without KEY).\n"
+    "release ends a hold; with MINUTES no script holds it again before they are over.\n";
 
-static int usage(void)
+static int usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* What is wrong, and how it is done. */
+static int usage(const char *fmt, ...)
 {
-	fputs(usage_text, stderr);
+	va_list ap;
+
+	fputs("mailhooks holds: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "\n%s", usage_text);
 	return EXIT_USAGE;
 }
 
@@ -50,6 +64,7 @@ static bool print_hold(const struct store_hold *h, void *arg)
 {
 	time_t t = (time_t)(h->until_ms / 1000);
 	int64_t left = (h->until_ms - now_ms() + 999) / 1000;
+	bool exempt = h->key[0] == HOLDS_EXEMPT;
 	char until[40] = "?";
 	struct tm tm;
 
@@ -57,8 +72,9 @@ static bool print_hold(const struct store_hold *h, void *arg)
 	if (localtime_r(&t, &tm) != NULL)
 		strftime(until, sizeof until, "%Y-%m-%d %H:%M:%S", &tm);
 	printf("%s%s", store_dimension_name(h->dimension), h->dimension == STORE_ALL ? "" : " ");
-	print_escaped(h->key);
-	printf(" until %s (%lld s left) by ", until, (long long)(left > 0 ? left : 0));
+	print_escaped(exempt ? h->key + 1 : h->key);
+	printf("%s until %s (%lld s left) by ", exempt ? " released" : "", until,
+	    (long long)(left > 0 ? left : 0));
 	print_escaped(h->who);
 	fputs(": ", stdout);
 	print_escaped(h->reason);
@@ -82,18 +98,40 @@ static int list(struct store *store)
 
 /* ---- add and release ---- */
 
-/* DIMENSION KEY at the beginning of argv; the number of words taken, 0: wrong. *key malloc'ed. */
+/* DIMENSION KEY at the beginning of argv; the number of words taken, 0: wrong, and said so. *key is
+ * malloc'ed. */
 static int take_target(int argc, char **argv, enum store_dimension *dimension, char **key)
 {
 	*key = NULL;
-	if (argc < 1 || !store_dimension_parse(argv[0], dimension))
+	if (argc < 1) {
+		usage("what?");
 		return 0;
+	}
+	if (!store_dimension_parse(argv[0], dimension)) {
+		usage("\"%s\" is none of server, address, domain, provider and all", argv[0]);
+		return 0;
+	}
 	if (*dimension == STORE_ALL) {
 		*key = xstrdup("");
 		return 1;
 	}
 	*key = argc >= 2 ? mx_server_host(argv[1]) : NULL;
+	if (*key == NULL && argc >= 2)
+		usage("\"%s\" cannot be the name of a host, nor an address", argv[1]);
+	else if (*key == NULL)
+		usage("which %s?", argv[0]);
 	return *key != NULL ? 2 : 0;
+}
+
+static bool take_minutes(const char *text, double *minutes)
+{
+	char *end;
+
+	*minutes = strtod(text, &end);
+	if (end != text && *end == '\0' && *minutes > 0 && *minutes <= LIMIT_HOLD_MINUTES)
+		return true;
+	usage("\"%s\" is no number of minutes, or more than %d", text, LIMIT_HOLD_MINUTES);
+	return false;
 }
 
 static char who[64]; /* asked, as a name */
@@ -105,50 +143,97 @@ static void remember_who(void)
 	snprintf(who, sizeof who, "%s", p != NULL ? p->pw_name : "administrator");
 }
 
+static int set(struct store *store, enum store_dimension dimension, const char *key, double minutes,
+    const char *reason)
+{
+	const struct store_hold h = {.dimension = dimension,
+	    .key = key,
+	    .until_ms = now_ms() + (int64_t)ceil(minutes * 60000),
+	    .who = who,
+	    .reason = reason};
+
+	return store_hold_set(store, &h, STORE_MS) == STORE_FOUND ? EXIT_SUCCESS
+								  : cli_store_unknown();
+}
+
+/* A hold by hand counts at once, whatever was released before. */
+static bool end_exemption(struct store *store, enum store_dimension dimension, const char *key)
+{
+	char *exempt = xasprintf("%c%s", HOLDS_EXEMPT, key);
+	bool known = dimension == STORE_ALL ||
+		     store_hold_release(store, dimension, exempt, STORE_MS) != STORE_UNKNOWN;
+
+	free(exempt);
+	return known;
+}
+
 static int add(struct store *store, int argc, char **argv)
 {
-	struct store_hold h = {.reason = "held by hand"};
+	enum store_dimension dimension;
 	int n, status = EXIT_USAGE;
-	double minutes = 0;
-	char *key, *end = NULL;
+	double minutes;
+	char *key;
 
-	n = take_target(argc, argv, &h.dimension, &key);
-	if (n > 0 && argc > n)
-		minutes = strtod(argv[n], &end);
-	if (end == NULL || *end != '\0' || !(minutes > 0 && minutes <= LIMIT_HOLD_MINUTES) ||
-	    argc > n + 2) {
-		free(key);
-		return usage();
-	}
-	h.key = key;
-	h.until_ms = now_ms() + (int64_t)ceil(minutes * 60000);
-	h.who = who;
-	if (argc == n + 2)
-		h.reason = argv[n + 1];
-	status =
-	    store_hold_set(store, &h, STORE_MS) == STORE_FOUND ? EXIT_SUCCESS : cli_store_unknown();
+	n = take_target(argc, argv, &dimension, &key);
+	if (n == 0)
+		return EXIT_USAGE;
+	if (argc == n)
+		usage("for how many minutes?");
+	else if (argc > n + 2)
+		usage("\"%s\" is too much: quote the reason", argv[n + 2]);
+	else if (!take_minutes(argv[n], &minutes))
+		status = EXIT_USAGE;
+	else if (!end_exemption(store, dimension, key))
+		status = cli_store_unknown();
+	else
+		status = set(
+		    store, dimension, key, minutes, argc == n + 2 ? argv[n + 1] : "held by hand");
 	free(key);
+	return status;
+}
+
+/* For minutes, if there are any. */
+static int end_hold(
+    struct store *store, enum store_dimension dimension, const char *key, double minutes)
+{
+	enum store_answer answer = store_hold_release(store, dimension, key, STORE_MS);
+	int status = answer == STORE_FOUND ? EXIT_SUCCESS : EXIT_FAILURE;
+	char *exempt;
+
+	if (answer == STORE_UNKNOWN)
+		return cli_store_unknown();
+	if (answer == STORE_ABSENT && !(minutes > 0))
+		fprintf(stderr, "mailhooks: there is no hold on %s %s\n",
+		    store_dimension_name(dimension), key);
+	if (minutes > 0) {
+		exempt = xasprintf("%c%s", HOLDS_EXEMPT, key);
+		status = set(store, dimension, exempt, minutes, "released by hand");
+		free(exempt);
+	}
+	if (status == EXIT_SUCCESS)
+		puts(
+		    "released; mail that waits is tried when the mail server has it in its schedule "
+		    "(Postfix, at once: postqueue -f)");
 	return status;
 }
 
 static int release(struct store *store, int argc, char **argv)
 {
 	enum store_dimension dimension;
+	double minutes = 0;
 	char *key;
-	int n = take_target(argc, argv, &dimension, &key);
-	enum store_answer answer;
+	int n = take_target(argc, argv, &dimension, &key), status = EXIT_USAGE;
 
-	if (n == 0 || n != argc) {
-		free(key);
-		return usage();
-	}
-	answer = store_hold_release(store, dimension, key, STORE_MS);
-	if (answer == STORE_ABSENT)
-		fprintf(stderr, "mailhooks: there is no hold on %s %s\n", argv[0], key);
+	if (n == 0)
+		return EXIT_USAGE;
+	if (argc > n + 1)
+		usage("\"%s\" is too much", argv[n + 1]);
+	else if (argc > n && dimension == STORE_ALL)
+		usage("MINUTES go with the name of what is released, not with all");
+	else if (argc == n || take_minutes(argv[n], &minutes))
+		status = end_hold(store, dimension, key, minutes);
 	free(key);
-	if (answer == STORE_UNKNOWN)
-		return cli_store_unknown();
-	return answer == STORE_FOUND ? EXIT_SUCCESS : EXIT_FAILURE;
+	return status;
 }
 
 int cmd_holds(struct config *cfg, int argc, char **argv)
@@ -167,7 +252,7 @@ int cmd_holds(struct config *cfg, int argc, char **argv)
 	else if (strcmp(argv[0], "release") == 0)
 		status = release(store, argc - 1, argv + 1);
 	else
-		status = usage();
+		status = usage("\"%s\" is none of list, add and release", argv[0]);
 	store_close(store);
 	return status;
 }

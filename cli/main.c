@@ -18,16 +18,14 @@ static const struct {
 } commands[] = {
     {"attempts", "[OPTION]...", "what became of each attempt to send, or how many there were",
 	cmd_attempts},
-    {"check", "", "load configuration and scripts as a daemon would; report what is wrong",
-	cmd_check},
-    {"holds", "[add|release ...]", "which mail servers are held now; hold and release them",
-	cmd_holds},
     {"check", "[--errors] [--json]",
 	"what is wrong or doubtful in the configuration and the scripts", cmd_check},
-    {"passwd-check", "[USER]", "ask passwordcheck.lua about the password on standard input",
-	cmd_passwd_check},
+    {"holds", "[add|release ...]", "which mail servers are held now; hold and release them",
+	cmd_holds},
     {"lua", "[--limits] FILE [ARGUMENT]...", "run a script in the environment of the mail scripts",
 	cmd_lua},
+    {"passwd-check", "[USER]", "ask passwordcheck.lua about the password on standard input",
+	cmd_passwd_check},
     {"replay", "[FILE]", "run an SMTP dialogue through the scripts and show each verdict",
 	cmd_replay},
     {"route", "ADDRESS", "what would be decided for mail to this address now, and why", cmd_route},
@@ -41,14 +39,21 @@ static const struct {
 
 static int usage(FILE *out, int status)
 {
-	fputs(
-	    "usage: mailhooks [-c FILE] [-o SECTION.NAME=VALUE]... [-v] COMMAND [ARGUMENT]...\n\n",
+	fputs("usage: mailhooks [-c FILE] [-o SECTION.NAME=VALUE]... [-v] COMMAND [ARGUMENT]...\n\n"
+	      "  -c FILE   configuration (default " CONFIG_DEFAULT_PATH ")\n"
+	      "  -o N=V    override a setting; may be given more than once\n"
+	      "  -v        show what a daemon would log\n"
+	      "  -h, -V    this text, the version\n\n",
 	    out);
 	for (size_t i = 0; i < NCOMMANDS; i++)
-		fprintf(out, "  %s %-8s %s\n", commands[i].name, commands[i].arguments,
-		    commands[i].help);
+		fprintf(out, "  %-13s %s\n", commands[i].name, commands[i].help);
 	fputs("\nmailhooks(1) describes each command.\n", out);
 	return status;
+}
+
+static bool wants_help(int argc, char **argv)
+{
+	return argc == 1 && (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0);
 }
 
 static int run(const char *name, const char *path, const struct config_overrides *overrides,
@@ -61,6 +66,11 @@ static int run(const char *name, const char *path, const struct config_overrides
 	for (size_t i = 0; i < NCOMMANDS; i++) {
 		if (strcmp(commands[i].name, name) != 0)
 			continue;
+		if (wants_help(argc, argv)) {
+			printf("usage: mailhooks %s %s\n\n%s; see mailhooks(1)\n", name,
+			    commands[i].arguments, commands[i].help);
+			return EXIT_SUCCESS;
+		}
 		log_open("mailhooks", LOG_TO_STDERR, LOG_AS_TEXT, LOG_MAIL,
 		    verbose ? LOG_LVL_DEBUG : LOG_LVL_WARN);
 		cfg = config_load(path, overrides, error, sizeof error);
@@ -81,11 +91,13 @@ static int run(const char *name, const char *path, const struct config_overrides
 int main(int argc, char **argv)
 {
 	struct config_overrides overrides = {STRLIST_INIT};
+	static const struct option options[] = {{"help", no_argument, NULL, 'h'},
+	    {"version", no_argument, NULL, 'V'}, {NULL, 0, NULL, 0}};
 	const char *path = NULL;
 	bool verbose = false;
 	int c, status = EXIT_USAGE;
 
-	while ((c = getopt(argc, argv, "+c:o:vhV")) != -1) {
+	while ((c = getopt_long(argc, argv, "+c:o:vhV", options, NULL)) != -1) {
 		switch (c) {
 		case 'c':
 			path = optarg;

@@ -35,9 +35,12 @@ static void print_line(const char *before, const char *text)
 
 /* ---- counters ---- */
 
-static void print_counters(struct store *store, const char *host)
+/* False: the store does not answer. */
+static bool print_counters(struct store *store, const char *host)
 {
 	static const char *const results[] = {"2", "4", "5"};
+
+	bool known = true;
 
 	printf("    last %d minutes:", WINDOW_MINUTES);
 	for (size_t i = 0; i < sizeof results / sizeof *results; i++) {
@@ -47,13 +50,16 @@ static void print_counters(struct store *store, const char *host)
 		    .since_ms = holds_now_ms() - WINDOW_MINUTES * 60000LL};
 		struct store_count count;
 
-		if (store_attempt_count(store, &w, &count, STEP_MS) == STORE_FOUND)
+		known =
+		    store_attempt_count(store, &w, &count, STEP_MS) == STORE_FOUND && !count.local;
+		if (known)
 			printf(" %llu with %sxx%s", (unsigned long long)count.n, results[i],
 			    i + 1 < sizeof results / sizeof *results ? "," : "\n");
 		else
 			printf(" unknown with %sxx%s", results[i],
 			    i + 1 < sizeof results / sizeof *results ? "," : "\n");
 	}
+	return known;
 }
 
 /* ---- servers ---- */
@@ -72,11 +78,11 @@ static void print_until(int64_t until_ms)
 	printf("    not tried before %s\n", text);
 }
 
-/* How many may be used. */
-static size_t print_servers(
-    struct mx_case *c, struct store *store, const struct mx_servers *servers)
+/* False: the store does not answer. */
+static bool print_servers(struct mx_case *c, struct store *store, const struct mx_servers *servers)
 {
 	size_t usable = 0;
+	bool known = true;
 
 	for (size_t i = 0; i < servers->n; i++) {
 		const struct mx_server *s = &servers->v[i];
@@ -88,10 +94,15 @@ static size_t print_servers(
 		print_line("    ", reason.why);
 		if (reason.until_ms != 0)
 			print_until(reason.until_ms);
-		print_counters(store, s->host);
+		known = print_counters(store, s->host) && known;
 		usable += reason.use == MX_USE;
 	}
-	return usable;
+	if (usable == 0)
+		puts("none may be used: mail waits in the queue, and each of its tries asks again");
+	if (!known)
+		puts("the store does not answer: the service knows of holds and counters what it "
+		     "remembers");
+	return known;
 }
 
 static void print_tls(struct mx_case *c, const struct mx_servers *servers)
@@ -148,14 +159,36 @@ static void print_transport(
 	free(text);
 }
 
-static void print_route(struct mx_case *c, struct store *store)
+/* Mail that a relay takes is not asked about here. */
+static void print_senders(const struct config *cfg)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < cfg->nsenders; i++) {
+		const struct sender_config *s = &cfg->senders[i];
+
+		if (s->relay[0] == '\0')
+			continue;
+		printf("%s%s (%s)",
+		    any ? ", " : "senders of relayout.lua, asked first for each message: ", s->name,
+		    s->relay);
+		any = true;
+	}
+	if (any)
+		puts("; what none of them is for:");
+}
+
+static int print_route(struct mx_case *c, struct store *store)
 {
 	const struct config *cfg = script_set_config(c->set);
 	struct strlist story = STRLIST_INIT;
 	struct route r = {.story = &story};
 	struct mx_servers servers = {0};
 	enum route_answer answer;
+	enum dns_status dns = DNS_FOUND;
+	bool known = true;
 
+	print_senders(cfg);
 	c->deadline_ms = clock_ms() + STEP_MS;
 	mx_decision_facts(c, &c->delivery.retries, &c->delivery.size);
 	printf("numRetries %lld, messageSize %lld\n", (long long)c->delivery.retries,
@@ -171,18 +204,21 @@ static void print_route(struct mx_case *c, struct store *store)
 	} else {
 		print_transport(c, &r, &servers);
 	}
-	if (answer != ROUTE_SERVERS &&
-	    mx_lookup(cfg, c->delivery.domain, &servers, STEP_MS) != DNS_FOUND)
-		puts("DNS: no mail server found");
+	if (answer != ROUTE_SERVERS)
+		dns = mx_lookup(cfg, c->delivery.domain, &servers, STEP_MS);
+	if (dns != DNS_FOUND)
+		puts(dns == DNS_ABSENT
+			 ? "DNS: no mail server for this domain, so mail to it is returned"
+			 : "DNS: no answer, mail waits in the queue");
 	if (servers.n > 0) {
 		puts("mail servers:");
-		if (print_servers(c, store, &servers) == 0)
-			puts("none may be used: mail waits in the queue");
+		known = print_servers(c, store, &servers);
 		print_tls(c, &servers);
 	}
 	mx_servers_clear(&servers);
 	strlist_clear(&story);
 	route_clear(&r);
+	return known ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int cmd_route(struct config *cfg, int argc, char **argv)
@@ -192,8 +228,12 @@ int cmd_route(struct config *cfg, int argc, char **argv)
 	char *domain = argc == 1 ? mx_server_host(at != NULL ? at + 1 : argv[0]) : NULL;
 	char error[1024];
 	struct store *store;
+	int status = EXIT_SUCCESS;
 
 	if (domain == NULL) {
+		if (argc == 1)
+			fprintf(stderr, "mailhooks route: \"%s\" is no address and no domain\n",
+			    argv[0]);
 		fputs("usage: mailhooks route ADDRESS\n", stderr);
 		return EXIT_USAGE;
 	}
@@ -210,11 +250,11 @@ int cmd_route(struct config *cfg, int argc, char **argv)
 	if (own_host_domain(cfg, domain))
 		printf("%s is a local domain\n", domain);
 	else
-		print_route(&c, store);
+		status = print_route(&c, store);
 	script_set_unref(c.set);
 	store_close(store);
 	store_shared_close();
 	holds_forget();
 	free(domain);
-	return EXIT_SUCCESS;
+	return status;
 }

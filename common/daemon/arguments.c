@@ -28,9 +28,11 @@ static int usage(
 int arguments_parse(struct daemon_arguments *a, int argc, char **argv, const char *program,
     const char *purpose, const char *signals)
 {
+	static const struct option options[] = {{"help", no_argument, NULL, 'h'},
+	    {"version", no_argument, NULL, 'V'}, {NULL, 0, NULL, 0}};
 	int c;
 
-	while ((c = getopt(argc, argv, "c:o:fhV")) != -1) {
+	while ((c = getopt_long(argc, argv, "c:o:fhV", options, NULL)) != -1) {
 		switch (c) {
 		case 'c':
 			a->config_path = optarg;

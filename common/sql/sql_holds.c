@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "common/list.h"
 #include "common/store.h"
+#include "common/store/holds.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -92,6 +93,8 @@ static bool keep(const struct store_hold *h, void *arg)
 {
 	struct cursor *c = arg;
 
+	if (h->key[0] == HOLDS_EXEMPT)
+		return true; /* the contrary of a hold */
 	c->holds = xgrow(c->holds, c->n, sizeof *c->holds);
 	c->holds[c->n++] = (struct hold){
 	    .dimension = h->dimension,

@@ -150,8 +150,14 @@ static void refresh(const char *url, int age_ms, int ms)
 
 /* ---- looking in it ---- */
 
+static bool is_exempt(const struct held *h)
+{
+	return h->key[0] == HOLDS_EXEMPT;
+}
+
 static bool covers(const struct held *h, const struct hold_target *t)
 {
+	const char *name = is_exempt(h) ? h->key + 1 : h->key;
 	const char *const keys[STORE_DIMENSIONS] = {
 	    [STORE_SERVER] = t->server,
 	    [STORE_ADDRESS] = t->address,
@@ -161,26 +167,58 @@ static bool covers(const struct held *h, const struct hold_target *t)
 	const char *key = keys[h->dimension];
 
 	return h->dimension == STORE_ALL ||
-	       (key != NULL && key[0] != '\0' && strcasecmp(key, h->key) == 0);
+	       (key != NULL && key[0] != '\0' && strcasecmp(key, name) == 0);
+}
+
+/* The lock is held. */
+static bool is_released(const struct held *h, int64_t now)
+{
+	for (size_t i = 0; i < list.n; i++) {
+		const struct held *e = &list.v[i];
+
+		if (is_exempt(e) && e->until_ms > now && e->dimension == h->dimension &&
+		    strcasecmp(e->key + 1, h->key) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The one that ends last, of the holds or of what is released. The lock is held. */
+static bool last_of(const struct hold_target *target, bool exempt, struct held *out)
+{
+	int64_t now = holds_now_ms();
+	bool found = false;
+
+	for (size_t i = 0; i < list.n; i++) {
+		const struct held *h = &list.v[i];
+
+		if (is_exempt(h) != exempt || h->until_ms <= now || !covers(h, target) ||
+		    (found && h->until_ms <= out->until_ms) || (!exempt && is_released(h, now)))
+			continue;
+		*out = *h;
+		found = true;
+	}
+	return found;
 }
 
 enum store_answer holds_find(
     const char *url, const struct hold_target *target, int age_ms, struct held *out, int ms)
 {
-	int64_t now = holds_now_ms();
-	bool found = false;
+	bool found;
 
 	refresh(url, age_ms, ms);
 	pthread_mutex_lock(&lock);
-	for (size_t i = 0; i < list.n; i++) {
-		const struct held *h = &list.v[i];
+	found = last_of(target, false, out);
+	pthread_mutex_unlock(&lock);
+	return found ? STORE_FOUND : STORE_ABSENT;
+}
 
-		if (h->until_ms <= now || !covers(h, target) ||
-		    (found && h->until_ms <= out->until_ms))
-			continue;
-		*out = *h;
-		found = true;
-	}
+enum store_answer holds_exempt(const char *url, const struct hold_target *target, struct held *out)
+{
+	bool found;
+
+	pthread_mutex_lock(&lock);
+	found = list_url != NULL && strcmp(list_url, url) == 0 && last_of(target, true, out);
 	pthread_mutex_unlock(&lock);
 	return found ? STORE_FOUND : STORE_ABSENT;
 }

@@ -51,15 +51,21 @@ static void format_time(char *out, size_t size, int64_t ms)
 		snprintf(out, size, "?");
 }
 
+static struct hold_target target_of(
+    const struct mx_case *c, const char *host, const char *address, char *provider, size_t size)
+{
+	return (struct hold_target){.server = host,
+	    .address = address,
+	    .domain = c->delivery.domain,
+	    .provider = provider_of(host, provider, size) ? provider : NULL};
+}
+
 bool mx_decision_held(
     const struct mx_case *c, const char *host, const char *address, struct mx_reason *r)
 {
 	const struct config *cfg = script_set_config(c->set);
 	char until[40], provider[LIMIT_DNS_NAME_BYTES + 1] = "";
-	const struct hold_target target = {.server = host,
-	    .address = address,
-	    .domain = c->delivery.domain,
-	    .provider = provider_of(host, provider, sizeof provider) ? provider : NULL};
+	const struct hold_target target = target_of(c, host, address, provider, sizeof provider);
 	struct held held;
 
 	if (holds_find(cfg->store, &target, cfg->outbound.holds_ms, &held, store_ms(c)) !=
@@ -71,6 +77,23 @@ bool mx_decision_held(
 	snprintf(r->why, sizeof r->why, "hold on %s%s%s until %s, by %s: %s",
 	    store_dimension_name(held.dimension), held.key[0] != '\0' ? " " : "", held.key, until,
 	    held.who, held.reason);
+	return true;
+}
+
+/* Released by hand for some time: the script is not asked. */
+static bool is_exempt(const struct mx_case *c, const char *host, struct mx_reason *r)
+{
+	char until[40], provider[LIMIT_DNS_NAME_BYTES + 1] = "";
+	const struct hold_target target = target_of(c, host, NULL, provider, sizeof provider);
+	struct held held;
+
+	if (holds_exempt(script_set_config(c->set)->store, &target, &held) != STORE_FOUND)
+		return false;
+	format_time(until, sizeof until, held.until_ms);
+	snprintf(r->why, sizeof r->why,
+	    "%s%s%.255s released until %s, by %.255s: CheckServer is not asked",
+	    store_dimension_name(held.dimension), held.key[1] != '\0' ? " " : "", held.key + 1,
+	    until, held.who);
 	return true;
 }
 
@@ -146,7 +169,7 @@ void mx_decide(const struct mx_case *c, const char *host, struct mx_reason *r)
 	struct mxserverrules *mine = NULL;
 
 	*r = (struct mx_reason){.use = MX_USE, .why = "no CheckServer in mxserverrules.lua"};
-	if (mx_decision_held(c, host, NULL, r) ||
+	if (mx_decision_held(c, host, NULL, r) || is_exempt(c, host, r) ||
 	    !script_set_has_hook(c->set, SCRIPT_MXSERVERRULES, "CheckServer"))
 		return;
 	if (c->rules != NULL) {

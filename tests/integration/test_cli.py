@@ -51,6 +51,35 @@ def test_bad_settings_and_usage(tmp_path):
     assert mailhooks(tmp_path, "replay", "/no/such/file")[0] == 1
 
 
+def test_help(tmp_path):
+    """Of every program, in both forms, and of each command; the manual has just these commands."""
+    for name in ("milter/mailhooks-milter", "policy/mailhooks-policy", "policy/mailhooks-queue",
+                 "cli/mailhooks"):
+        texts = [machine.run(machine.BUILD / name, option).stdout.decode() for option in ("-h", "--help")]
+        assert texts[0] == texts[1] and texts[0].startswith(f"usage: {name.split('/')[1]} [")
+        assert machine.run(machine.BUILD / name, "--version").stdout.startswith(b"mailhooks")
+    listed = re.findall(r"^  ([a-z][\w-]*) ", texts[0], re.M)
+    manual = (machine.TOP / "man/mailhooks.1").read_text()
+    assert listed == sorted(set(listed)) == sorted(set(re.findall(r"^\.Ss mailhooks ([\w-]+)", manual, re.M)))
+    for name in listed:
+        status, out, _ = mailhooks(tmp_path, name, "--help")
+        assert status == 0 and out.startswith(f"usage: mailhooks {name} ")
+
+
+def test_nothing_to_show(tmp_path):
+    """`mailhooks attempts` says why there may be nothing, and what is wrong with an option."""
+    where = ("-o", "user=", "-o", "group=", "-o", f"store=sqlite:{tmp_path}/store.db")
+    for options, arguments, status, said in (
+            ((), (), 0, "maillog.source is empty"),
+            (("-o", "maillog.source=journal"), (), 0, "records them from journal"),
+            (("-o", "maillog.source=journal"), ("--result", "4"), 0, "no such attempt"),
+            ((), ("--since", "5"), 2, '--since "5" is no time'),
+            ((), ("-n", "x"), 2, '-n "x" is no number'),
+            ((), ("x",), 2, '"x" is no option')):
+        assert (done := mailhooks(tmp_path, *where, *options, "attempts", *arguments))[0] == status
+        assert done[1] == "" and said in done[2], done
+
+
 def test_replay_of_the_readme(tmp_path):
     readme = (machine.TOP / "README.md").read_text()
     script = re.search(r"### A first script.*?```lua\n(.*?)```", readme, re.S)[1]

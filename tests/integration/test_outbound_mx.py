@@ -131,8 +131,39 @@ def test_route(hosts, policy):
     assert re.search(rf"  30 c\.{DOMAIN}: not used\n    hold on server c\.{DOMAIN} until .* by root: "
                      "ill", told), told
     assert f"a.{DOMAIN}" not in outbound.cli(policy, "holds")
-    assert "no mail server found" in outbound.cli(policy, "route", "nobody@nowhere.test")
+    assert "no mail server for this domain" in outbound.cli(policy, "route", "nobody@nowhere.test")
     assert outbound.cli(policy, "route", "a b", check=False).returncode == 2
+
+
+def test_released_for_some_minutes(server, hosts, policy):
+    """Mail is stuck at night, and the other side says it is well again: what the script would hold
+    anew at once is used for so long; a hold by hand ends that."""
+    start_refusing(policy, 3600, "a", "b", "c", options=["outbound.holds_ms=0"])
+    send(server)
+    server.wait_log(rf"to=<{BOB}>, .*dsn=4\.7\.0, status=deferred")
+    assert outbound.cli(policy, "holds").count("by CheckServer: ") == 3
+    assert "postqueue -f" in outbound.cli(policy, "holds", "release", "server", f"a.{DOMAIN}", 30)
+    told = outbound.cli(policy, "route", BOB)
+    assert re.search(rf"10 a\.{DOMAIN}: used\n    server a\.{DOMAIN} released until 20.*, by root: "
+                     "CheckServer is not asked", told), told
+    assert f"server a.{DOMAIN} released until " in outbound.cli(policy, "holds")
+    server.flush()
+    assert server.wait_delivery(recipient=BOB).host == HOSTS["a"]
+    outbound.cli(policy, "holds", "add", "server", f"a.{DOMAIN}", 10)
+    assert f"hold on server a.{DOMAIN}" in outbound.cli(policy, "route", BOB)
+    outbound.cli(policy, "holds", "release", "server", f"a.{DOMAIN}")
+    assert f"a.{DOMAIN}" not in outbound.cli(policy, "holds")
+
+
+def test_route_without_a_store(hosts, policy, redis):
+    """Holds and counters are not known: said, and not shown as none."""
+    refuse(policy, 5)
+    redis.stop()
+    store = [f"store={redis.url}"]
+    told = outbound.cli(policy, "route", BOB, options=store, check=False)
+    assert told.returncode == 1
+    assert "last 15 minutes: unknown with 2xx, unknown with 4xx, unknown with 5xx" in told.stdout
+    assert "the store does not answer" in told.stdout
 
 
 def test_refused_without_minutes(server, hosts, policy):
@@ -161,8 +192,14 @@ def test_holds_by_hand(server, hosts, policy):
     send(server)
     server.wait_delivery(host=HOSTS["a"])
     assert outbound.cli(policy, "holds", "release", "server", "a.test", check=False).returncode == 1
-    assert outbound.cli(policy, "holds", "release", "host", "a.test", check=False).returncode == 2
-    assert outbound.cli(policy, "holds", "add", "all", "1e9", check=False).returncode == 2
+    for arguments, wrong in ((("release", "host", "a.test"), '"host" is none of server, address'),
+                             (("add", "all", "1e9"), '"1e9" is no number of minutes'),
+                             (("add", "server", "a.test"), "for how many minutes?"),
+                             (("add", "server", "a_/b", "5"), "cannot be the name of a host"),
+                             (("release", "all", "5"), "not with all"),
+                             (("free", "all"), '"free" is none of list')):
+        failed = outbound.cli(policy, "holds", *arguments, check=False)
+        assert failed.returncode == 2 and wrong in failed.stderr, failed.stderr
     outbound.cli(policy, "holds", "add", "all", 10)
     send(server, "bob@one.test")
     server.wait_log(r"to=<bob@one\.test>, .*dsn=4\.7\.0, status=deferred")

@@ -314,6 +314,30 @@ static void test_holds_by_hand(void **state)
 	script_set_unref(set);
 }
 
+/* Released for some time by hand: neither the hold of that name nor CheckServer() counts, other
+ * holds do. */
+static void test_released_for_some_time(void **state)
+{
+	struct script_set *set = load("function CheckServer() return false, 60 end\n");
+	struct mx_reason r;
+
+	(void)state;
+	put_hold(STORE_SERVER, "mx1.example.net", 60000);
+	put_hold(STORE_SERVER, "!MX1.example.net", 60000);
+	put_hold(STORE_SERVER, "!mx2.example.net", -1);
+	assert_int_equal(decide(set, "mx1.example.net", false, &r), MX_USE);
+	assert_non_null(strstr(r.why, "server mx1.example.net released until "));
+	assert_non_null(strstr(r.why, "by ann: CheckServer is not asked"));
+	assert_int_equal(decide(set, "mx2.example.net", false, &r), MX_DROP);
+	put_hold(STORE_PROVIDER, "example.net", 60000);
+	assert_int_equal(decide(set, "mx1.example.net", false, &r), MX_DROP);
+	put_hold(STORE_PROVIDER, "!example.net", 60000);
+	assert_int_equal(decide(set, "mx3.example.net", false, &r), MX_USE);
+	put_hold(STORE_ALL, "", 60000);
+	assert_int_equal(decide(set, "mx3.example.net", false, &r), MX_DROP);
+	script_set_unref(set);
+}
+
 /* A store that answers and takes nothing (full, read-only, here locked by another writer): the
  * process that has set a hold keeps it, whatever the list says, until its end. */
 static void test_a_hold_that_the_store_does_not_take(void **state)
@@ -390,6 +414,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_a_script_cannot_hold_for_ever, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_a_hold_is_not_asked_again, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_holds_by_hand, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_released_for_some_time, setup, teardown),
 	    cmocka_unit_test_setup_teardown(
 		test_a_hold_that_the_store_does_not_take, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_a_release_counts_at_once, setup, teardown),

@@ -196,6 +196,8 @@ static void rows_of_holds(void **state)
 	    .key = "x.example",
 	    .until_ms = 253402300800000 /* the year 10000 */};
 	assert_int_equal(store_hold_set(r->store, &h, WAIT_MS), STORE_FOUND);
+	h.key = "!y.example"; /* released for some time: no hold */
+	assert_int_equal(store_hold_set(r->store, &h, WAIT_MS), STORE_FOUND);
 	expect(r,
 	    "SELECT kind, name, until - now() AS left, reason FROM holds WHERE name = 'MX1.example.com'",
 	    "kind|name|left|reason\nserver|mx1.example.com|00:10:00|it's full");
