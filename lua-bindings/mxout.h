@@ -21,6 +21,7 @@ struct mxout_connection { /* what is known of it; NULL = not known */
 	int64_t size;
 	int id; /* ConnectionId: 0, or the number of the map */
 	const char *name;
+	bool again; /* the same reply as before, now that its command is known */
 	const struct sender_config
 	    *relay; /* relayout.lua is asked, as this sender; NULL: mxout.lua */
 };

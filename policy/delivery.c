@@ -46,6 +46,8 @@ static void clear_dialogue(struct delivery *d)
 	xreplace(&d->sender, NULL);
 	strlist_clear(&d->recipients);
 	d->answered = 0;
+	d->accepted = false;
+	delivery_forget_refusal(d);
 	xreplace(&d->reply, NULL);
 }
 
@@ -241,13 +243,16 @@ const char *delivery_host(const struct delivery *d)
 	return d->remote.family != AF_UNSPEC ? host_at(d, &d->remote) : NULL;
 }
 
-/* Postfix reports a recipient that is refused for good at once, in the middle of the dialogue. A
- * relay is tried alone and its next dialogue begins with 220, so nothing is lost by going on;
- * among several servers a lost connection looks the same, and the end is the safer reading. */
-void delivery_over(struct delivery *d)
+/* Postfix reports a recipient as soon as nothing more is to be tried for it: in the middle of the
+ * dialogue when its RCPT was refused, before RSET when DATA was. */
+void delivery_reported(struct delivery *d, enum command c)
 {
-	if (d->stage == DELIVERY_DIALOGUE && d->command == COMMAND_RCPT && d->nhosts == 0)
+	if (c == COMMAND_RCPT && d->stage == DELIVERY_DIALOGUE)
 		return;
+	if (c == COMMAND_DATA && d->stage == DELIVERY_DIALOGUE) {
+		d->command = COMMAND_QUIT;
+		return;
+	}
 	clear_dialogue(d);
 	d->stage = DELIVERY_OVER;
 }

@@ -29,6 +29,7 @@ enum command {
 	COMMAND_AUTH,
 	COMMAND_MAIL,
 	COMMAND_RCPT,
+	COMMAND_RCPT_OR_DATA, /* a refusal that may be of either */
 	COMMAND_DATA,
 	COMMAND_DOT,
 	COMMAND_RSET,
@@ -75,7 +76,12 @@ struct delivery {
 	char *sender;		   /* NULL: not known */
 	struct strlist recipients; /* in the order of their RCPT commands */
 	size_t answered;	   /* RCPT commands */
+	bool accepted;		   /* one of them */
 	char *reply;		   /* lines of a reply that is not complete, CR LF between them */
+	struct delivery_refusal {
+		char *reply; /* NULL: none */
+		int code, sender;
+	} refusal; /* passed on as it came, until the next reply; of RCPT or of DATA */
 
 	/* delivery.c only */
 	struct peer peer;
@@ -111,14 +117,18 @@ const char *delivery_host(const struct delivery *);
 /* One line of a reply. True: it was the last one; d->reply has all of them. */
 bool delivery_reply_line(struct delivery *, const char *line, size_t n);
 /* Which command does a complete reply with this code answer? Inferred: Postfix tells replies only.
- */
+ * After a recipient that was accepted, and without the map generic, a refusal is of the next
+ * recipient or of DATA. */
 enum command delivery_answered(const struct delivery *, int code);
 /* The command as a client writes it, as far as it is known: "RCPT TO:<a@b>", malloc'ed. */
 char *delivery_command_text(const struct delivery *, enum command);
 /* The reply to this command was passed on with this code. d->reply is empty then. */
 void delivery_went_on(struct delivery *, enum command, int code);
+/* d->refusal is no longer of interest. */
+void delivery_forget_refusal(struct delivery *);
 /* An address on its way into a MAIL or RCPT command (smtp_generic_maps). */
 void delivery_envelope(struct delivery *, const char *address);
 
-/* The end of a delivery was reported. */
-void delivery_over(struct delivery *);
+/* What becomes of a recipient was reported, because of the reply to this command (RCPT or DATA; it
+ * says which a refusal was of), or (CONNECT) for another reason, which ends the delivery. */
+void delivery_reported(struct delivery *, enum command);

@@ -3,7 +3,8 @@
  * Postfix shows the lines of replies and nothing of what it says itself. In an SMTP session the
  * replies come in the order of the commands (RFC 5321), so the code of a reply mostly tells which
  * command it answers. Two things cannot be told: a refused DATA from a refused RCPT, when the
- * number of recipients is not known, and what is left of a pipeline whose MAIL was refused. */
+ * number of recipients is not known (what Postfix reports of the recipient tells it afterwards),
+ * and what is left of a pipeline whose MAIL was refused. */
 #include "policy/delivery.h"
 
 #include "common/limits.h"
@@ -25,6 +26,7 @@ bool delivery_reply_line(struct delivery *d, const char *line, size_t n)
 {
 	size_t old = d->reply != NULL ? strlen(d->reply) : 0;
 
+	delivery_forget_refusal(d);
 	if (old + n < LIMIT_REPLY_BYTES) { /* what is longer is no reply that means anything */
 		char *longer = xasprintf(
 		    "%s%s%.*s", old > 0 ? d->reply : "", old > 0 ? "\r\n" : "", (int)n, line);
@@ -63,6 +65,8 @@ enum command delivery_answered(const struct delivery *d, int code)
 		if (code == 354 ||
 		    (d->recipients.n > 0 && d->answered >= d->recipients.n && code != 220))
 			return COMMAND_DATA;
+		if (d->accepted && d->recipients.n == 0 && code / 100 >= 4)
+			return COMMAND_RCPT_OR_DATA;
 		return code == 220 ? COMMAND_CONNECT : COMMAND_RCPT;
 	case COMMAND_QUIT:
 		return code == 221 ? COMMAND_QUIT : code == 250 ? COMMAND_RSET : COMMAND_CONNECT;
@@ -81,6 +85,7 @@ char *delivery_command_text(const struct delivery *d, enum command c)
 	    [COMMAND_AUTH] = "AUTH",
 	    [COMMAND_MAIL] = "MAIL FROM:",
 	    [COMMAND_RCPT] = "RCPT TO:",
+	    [COMMAND_RCPT_OR_DATA] = "RCPT TO: or DATA",
 	    [COMMAND_DATA] = "DATA",
 	    [COMMAND_DOT] = ".",
 	    [COMMAND_RSET] = "RSET",
@@ -151,7 +156,9 @@ void delivery_went_on(struct delivery *d, enum command c, int code)
 		d->command = COMMAND_RCPT;
 		break;
 	case COMMAND_RCPT:
+	case COMMAND_RCPT_OR_DATA:
 		d->answered++;
+		d->accepted |= yes;
 		d->command = COMMAND_RCPT;
 		break;
 	case COMMAND_DATA:
@@ -164,6 +171,11 @@ void delivery_went_on(struct delivery *d, enum command c, int code)
 		break;
 	}
 	xreplace(&d->reply, NULL);
+}
+
+void delivery_forget_refusal(struct delivery *d)
+{
+	xreplace(&d->refusal.reply, NULL);
 }
 
 /* The sender comes first; of a null sender Postfix asks nothing, and then the first recipient would

@@ -3,8 +3,10 @@
  *
  * reply: Postfix asks for each line; ReturnCodeHandler() is called once for a whole reply, when its
  * last line comes, and may change that line: its code is the one that counts. The answer keeps the
- * separator behind the code and never has a line break (both would hang the delivery). status and
- * generic only listen: they change nothing. Thread-safe. */
+ * separator behind the code and never has a line break (both would hang the delivery).
+ * status: Postfix asks for each recipient that is done with, or deferred; it names the command that
+ * was refused, so the hook is called again where `reply` could not tell RCPT from DATA.
+ * generic only listens. Thread-safe. */
 #pragma once
 
 #include "policy/maps.h"

@@ -189,10 +189,12 @@ static int l_reply_args(lua_State *L, void *arg)
 	lua_pushstring(L, c->command);
 	lua_pushstring(L, c->reply);
 	lua_pushstring(L, last != NULL ? last + 1 : c->reply);
-	lua_createtable(L, 0, 3); /* ours */
+	lua_createtable(L, 0, 4); /* ours */
 	l_text(L, "server", c->connection->server);
 	l_text(L, "address", c->connection->address);
 	l_text(L, "domain", c->connection->domain);
+	lua_pushboolean(L, c->connection->again);
+	lua_setfield(L, -2, "again");
 	l_iterable(L, -1);
 	return 4;
 }

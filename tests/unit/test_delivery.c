@@ -108,7 +108,7 @@ static void test_begin_and_end(void **state)
 	assert_string_equal(d->domain, "two.test");
 
 	/* a relay in brackets: no MX records, nothing left of the delivery before */
-	delivery_over(d);
+	delivery_reported(d, COMMAND_CONNECT);
 	assert_null(delivery_address(d, "relay.test", &a));
 	assert_null(d->domain);
 	delivery_leave(d);

@@ -237,6 +237,88 @@ static void test_changes_in_a_dialogue(void **state)
 	stop(set);
 }
 
+#define OF(command) " (in reply to " command " command)"
+
+/* Without the map generic: what came after an accepted recipient, and what Postfix reports of it.
+ */
+static void test_of_rcpt_or_of_data(void **state)
+{
+	static const char *const rows[][3] = {
+	    /* map, key, answer */
+	    {"reply", "220 banner", ""},
+	    {"reply", "250 hello", ""},
+	    {"reply", "250 2.1.0 ok", ""},
+	    {"reply", "450 4.2.1 first", "550 5.1.1 unknown"},
+	    {"status", "5.1.1 host a[1] said: 550 5.1.1 unknown" OF("RCPT TO"), ""},
+	    {"reply", "250 2.1.5 ok", ""},
+	    {"reply", "450-4.2.1 a", ""},
+	    {"reply", "450 4.2.1 b", ""},
+	    {"status", "5.2.1 host a[1] said: 450 4.2.1 b" OF("RCPT TO"), ""}, /* not it */
+	    {"status", "4.2.1 host a[1] said: 450-4.2.1 a 450 4.2.1 b" OF("RCPT TO"),
+		"5.1.1 host a[1] said: 550 5.1.1 unknown" OF("RCPT TO")},
+	    {"reply", "450 4.3.0 busy" OF("RCPT TO"), ""},
+	    {"status", "4.3.0 host a[1] said: 450 4.3.0 busy" OF("RCPT TO") OF("DATA"), ""},
+	    {"status", "4.3.0 host a[1] said: 450 4.3.0 busy" OF("RCPT TO") OF("DATA"), ""},
+	    {"reply", "250 2.0.0 reset", ""},
+	    {"reply", "220 banner", ""},
+	    {"reply", "250 hello", ""},
+	    {"reply", "250 2.1.0 ok", ""},
+	    {"reply", "250 2.1.5 ok", ""},
+	    {"reply", "450 4.2.1 then silence", ""},
+	    {"status", "4.4.2 lost connection with a[1] while sending DATA", ""},
+	    {"status", "4.2.1 host a[1] said: 450 4.2.1 then silence" OF("RCPT TO"), ""},
+	    {"status", "", ""},
+	};
+	static const char wanted[] = "CONNECT|f\nEHLO|f\nMAIL FROM:|f\nRCPT TO:|f\nRCPT TO:|f\n"
+				     "RCPT TO: or DATA|f\nRCPT TO:|t\n"
+				     "RCPT TO: or DATA|f\nDATA|t\nDATA|t\nRSET|f\n"
+				     "CONNECT|f\nEHLO|f\nMAIL FROM:|f\nRCPT TO:|f\n"
+				     "RCPT TO: or DATA|f\n";
+	struct script_set *set =
+	    start("function ReturnCodeHandler(c, full, last, where)\n"
+		  "  print(c .. '|' .. tostring(where.again):sub(1, 1))\n"
+		  "  if c:find('^RCPT') and full:find('^4') then return '550 5.1.1 unknown' end\n"
+		  "end\n",
+		"outbound.any_reply=false");
+	char *said;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		expect(set, rows[i][0], rows[i][1], rows[i][2]);
+	said = printed();
+	assert_string_equal(said, wanted);
+	assert_non_null(strstr(logged, "may be of the next RCPT or of DATA"));
+	free(said);
+	stop(set);
+}
+
+/* Who allows every change gets this one, too; a 5xx may become a 4xx anyway. */
+static void test_where_it_is_changed_at_once(void **state)
+{
+	static const char hook[] = "function ReturnCodeHandler(c, full)\n"
+				   "  if full:find('^4') then return '550 5.1.1 unknown' end\n"
+				   "  if full:find('^5') then return '450 4.2.0 later' end\n"
+				   "end\n";
+	static const char *const before[] = {"220 x", "250 x", "250 2.1.0 x", "250 2.1.5 x"};
+	static const struct {
+		const char *setting, *reply, *answer;
+	} rows[] = {
+	    {"outbound.any_reply=true", "450 4.2.1 x", "550 5.1.1 unknown"},
+	    {"outbound.any_reply=false", "450 4.2.1 x", ""},
+	    {"outbound.any_reply=false", "550 5.1.1 x", "450 4.2.0 later"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct script_set *set = start(hook, rows[i].setting);
+
+		for (size_t n = 0; n < sizeof before / sizeof *before; n++)
+			expect(set, "reply", before[n], "");
+		expect(set, "reply", rows[i].reply, rows[i].answer);
+		stop(set);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -244,6 +326,8 @@ int main(void)
 	    cmocka_unit_test(test_no_line_breaks),
 	    cmocka_unit_test(test_a_whole_dialogue),
 	    cmocka_unit_test(test_changes_in_a_dialogue),
+	    cmocka_unit_test(test_of_rcpt_or_of_data),
+	    cmocka_unit_test(test_where_it_is_changed_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
