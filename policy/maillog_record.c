@@ -207,14 +207,14 @@ struct dialogues_listener recorder_listener(struct recorder *r)
 
 /* ---- is it safe to forget where we were? ---- */
 
-/* Does it take changes of facts again? */
-static bool answers(struct store *store)
+/* Does it take changes of facts again? A full disk and a replica answer questions. */
+static bool takes_changes(struct store *store)
 {
-	struct store_facts facts = {0};
-	enum store_answer answer = store_facts_get(store, "?", &facts, STORE_MS);
+	static const char nobody[] = "?"; /* no queue id */
+	struct store_facts none = {.sender = NULL};
 
-	store_facts_clear(&facts);
-	return answer != STORE_UNKNOWN;
+	return store_facts_put(store, nobody, &none, STORE_FACT_SIZE, STORE_MS) == STORE_FOUND &&
+	       store_facts_delete(store, nobody, STORE_MS) != STORE_UNKNOWN;
 }
 
 static enum recorder_state look(struct recorder *r, struct store *store)
@@ -229,7 +229,7 @@ static enum recorder_state look(struct recorder *r, struct store *store)
 		return RECORDER_WAIT;
 	if (!r->behind && status.dropped <= r->dropped)
 		return store_sync(store, STORE_MS) == STORE_FOUND ? RECORDER_SAFE : RECORDER_WAIT;
-	if (!answers(store))
+	if (!takes_changes(store))
 		return RECORDER_WAIT;
 	r->behind = false;
 	r->dropped = status.dropped;

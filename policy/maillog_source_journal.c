@@ -74,13 +74,14 @@ static int match_units(struct maillog_source *s, const struct strlist *units)
 /* Behind the entry of the cursor, or at the next one when it is no longer there. */
 static int go_to(struct maillog_source *s, const char *cursor)
 {
-	struct timespec now;
+	uint64_t now_us;
 	int rc;
 
 	if (cursor == NULL) {
-		clock_gettime(CLOCK_REALTIME, &now);
-		return sd_journal_seek_realtime_usec(s->journal,
-		    (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000 - FIRST_LOOK_US);
+		now_us = (uint64_t)time(NULL) * 1000000;
+		/* a clock that was never set begins in 1970 */
+		return sd_journal_seek_realtime_usec(
+		    s->journal, now_us > FIRST_LOOK_US ? now_us - FIRST_LOOK_US : 0);
 	}
 	rc = sd_journal_seek_cursor(s->journal, cursor);
 	if (rc >= 0)

@@ -58,6 +58,8 @@ static char *read_all(const char *path, size_t *n)
 		text[*n] = '\0';
 	}
 	fclose(in);
+	if (text == NULL)
+		errno = EFBIG;
 	return text;
 }
 
@@ -81,8 +83,11 @@ bool maillog_state_load(const char *path, const char *source, char *position, si
 	bool loaded = false;
 
 	*why = "";
-	if (text == NULL)
+	if (text == NULL) {
+		if (errno != ENOENT)
+			*why = strerror(errno);
 		return false;
+	}
 	*why = "it is damaged";
 	if (strncmp(rest, FORMAT, strlen(FORMAT)) == 0) {
 		rest += strlen(FORMAT);

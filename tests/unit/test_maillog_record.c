@@ -35,10 +35,12 @@ static int64_t now;
 static sqlite3_vfs disk, *system_disk;
 static const sqlite3_io_methods *file_methods;
 static unsigned unsafe_writes;
-static bool disk_fails;
+static bool disk_fails, disk_is_full;
 
 static int write_wal(sqlite3_file *f, const void *bytes, int n, sqlite3_int64 at)
 {
+	if (disk_is_full)
+		return SQLITE_FULL;
 	unsafe_writes++;
 	return file_methods->xWrite(f, bytes, n, at);
 }
@@ -246,6 +248,26 @@ static void test_power_failure(void **state)
 	recorder_free(r);
 }
 
+/* R18: what could not be changed on a full disk is read again when there is room, and not before.
+ */
+static void test_full_disk(void **state)
+{
+	struct recorder *r = recorder_new(url, stop);
+	struct dialogues_listener to = recorder_listener(r);
+
+	(void)state;
+	log_capture(hear_nothing, NULL);
+	disk_is_full = true;
+	to.known("4AAAA2", "s@s.test", 900, now, to.arg);
+	assert_int_equal(recorder_state(r), RECORDER_WAIT);
+	disk_is_full = false;
+	assert_int_equal(recorder_state(r), RECORDER_BEHIND);
+	to.known("4AAAA2", "s@s.test", 900, now, to.arg);
+	assert_int_equal(recorder_state(r), RECORDER_SAFE);
+	log_capture(NULL, NULL);
+	recorder_free(r);
+}
+
 /* R18: a store that is not there is waited for until we stop; then nothing is safe. */
 static void test_stopped_while_waiting(void **state)
 {
@@ -272,6 +294,7 @@ int main(void)
 	    cmocka_unit_test(test_a_message),
 	    cmocka_unit_test(test_facts_fill_in),
 	    cmocka_unit_test(test_power_failure),
+	    cmocka_unit_test(test_full_disk),
 	    cmocka_unit_test(test_stopped_while_waiting),
 	};
 

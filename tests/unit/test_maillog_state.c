@@ -110,6 +110,19 @@ static void test_damaged(void **state)
 	free(whole);
 }
 
+/* Nothing is read from it, and that is told. */
+static void test_too_large(void **state)
+{
+	char position[100];
+	const char *why;
+
+	(void)state;
+	save("file 1 abc 7 0 0");
+	assert_int_equal(truncate(path, 100 << 20), 0);
+	assert_false(load(SOURCE, position, sizeof position, &why));
+	assert_string_not_equal(why, "");
+}
+
 static void test_directory_that_is_not_there(void **state)
 {
 	struct dialogues *g = dialogues_new(&deaf);
@@ -124,6 +137,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_saved_and_loaded, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_damaged, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_too_large, set_up, tear_down),
 	    cmocka_unit_test(test_directory_that_is_not_there),
 	};
 
