@@ -211,6 +211,11 @@ const struct delivery_host *delivery_address(
 	return h;
 }
 
+void delivery_literal(struct delivery *d)
+{
+	clear(d);
+}
+
 /* ---- its dialogue ---- */
 
 void delivery_connect(struct delivery *d)

@@ -106,6 +106,8 @@ void delivery_drop(struct delivery *, const char *host);
  * another delivery. */
 const struct delivery_host *delivery_address(
     struct delivery *, const char *owner, const struct ip_address *);
+/* The next hop is an address, about which no record was asked. */
+void delivery_literal(struct delivery *);
 /* A connection is going to be made. */
 void delivery_connect(struct delivery *);
 /* The remote address, as Postfix says it after the reply to EHLO. Its host, or NULL. */

@@ -54,8 +54,6 @@ static bool servers_of_delivery(
 		mx_servers_add(out, d->hosts[i].host, d->hosts[i].preference, 0);
 	if (same)
 		*size = d->size;
-	if (d != NULL)
-		delivery_connect(d);
 	delivery_leave(d);
 	return same && out->n > 0;
 }
@@ -152,34 +150,36 @@ static struct map_answer decide(const struct map_query *q, int number, const cha
 	return a;
 }
 
+static void note_connection(const struct map_query *q, const char *name)
+{
+	struct delivery *d = delivery_enter(&q->peer);
+	struct ip_address ip;
+
+	if (d != NULL && name != NULL && ip_address_parse(&ip, name))
+		delivery_literal(d);
+	if (d != NULL)
+		delivery_connect(d);
+	delivery_leave(d);
+}
+
 struct map_answer map_tls_answer(const struct map_query *q, int number)
 {
-	struct delivery *d;
 	struct map_answer a;
 	bool host;
 	char *name;
 
 	if (q->key[0] == '.') /* the parent domain: asked when nothing was found */
 		return not_found();
-	if (!wanted(q)) {
-		d = delivery_enter(&q->peer);
-		if (d != NULL)
-			delivery_connect(d);
-		delivery_leave(d);
-		return not_found();
-	}
-	if (!maps_need_peer(q))
-		return (struct map_answer){SOCKETMAP_TEMP, xstrdup("not on a unix socket")};
 	name = strlen(q->key) == q->key_n ? next_hop_name(q->key, &host) : NULL;
-	if (name == NULL)
-		return map_tls_late(q, number);
-	if (answers_recall(q, false, &a)) {
-		d = delivery_enter(&q->peer);
-		delivery_connect(d);
-		delivery_leave(d);
-	} else {
+	note_connection(q, name);
+	if (!wanted(q))
+		a = not_found();
+	else if (!maps_need_peer(q))
+		a = (struct map_answer){SOCKETMAP_TEMP, xstrdup("not on a unix socket")};
+	else if (name == NULL)
+		a = map_tls_late(q, number);
+	else if (!answers_recall(q, false, &a))
 		a = decide(q, number, name, host);
-	}
 	free(name);
 	return a;
 }

@@ -55,6 +55,24 @@ def test_the_commands_of_a_delivery(server, hosts, policy, dns, sink):
     assert f".|250 2.0.0 kept|b.{DOMAIN}" in policy.out()
 
 
+def test_an_address_as_domain(server, hosts, policy):
+    """bob@[127.0.0.31] after a delivery to the same server by its name: no question of DNS says that
+    another one begins."""
+    start(policy, """function ServerDetails(parameters)
+        print("details|" .. parameters.domain .. "|" .. parameters.server)
+    end""")
+    send(server)
+    server.wait_delivery(recipient=BOB)
+    server.settle()    # the same process of Postfix is free for the next one
+    before = len(policy.out())
+    address = f"[{HOSTS['a']}]"
+    assert server.send("ann@sender.test", f"bob@{address}", MESSAGE).ok
+    server.wait_delivery(recipient=f"bob@{address}")
+    machine.wait_until(lambda: ".|" in policy.out()[before:], 10, "the end")
+    told = policy.out()[before:]
+    assert f"details|{HOSTS['a']}|{HOSTS['a']}\n" in told and DOMAIN not in told
+
+
 def test_a_null_sender(server, hosts, policy):
     start(policy)
     send(server, sender="")

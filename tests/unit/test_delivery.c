@@ -111,6 +111,15 @@ static void test_begin_and_end(void **state)
 	delivery_reported(d, COMMAND_CONNECT);
 	assert_null(delivery_address(d, "relay.test", &a));
 	assert_null(d->domain);
+
+	/* a relay's address in brackets */
+	assert_true(delivery_mx(d, "one.test", "mx1.one.test", 10));
+	assert_non_null(delivery_address(d, "mx1.one.test", &a));
+	delivery_reported(d, COMMAND_CONNECT);
+	delivery_literal(d);
+	delivery_connect(d);
+	assert_null(delivery_remote(d, &a));
+	assert_null(d->domain);
 	delivery_leave(d);
 	delivery_forget_all();
 }
