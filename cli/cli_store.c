@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 struct store *cli_store_open(struct config *cfg)
 {
@@ -16,7 +17,9 @@ struct store *cli_store_open(struct config *cfg)
 	    privileges_drop(cfg, &id, why, sizeof why))
 		store = store_open(cfg->store, NULL, why, sizeof why);
 	if (store == NULL)
-		fprintf(stderr, "mailhooks: %s\n", why);
+		fprintf(stderr, "mailhooks: %s%s\n", why,
+		    geteuid() != 0 ? " (only root and the user of the daemons may use the store)"
+				   : "");
 	return store;
 }
 

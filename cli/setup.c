@@ -309,7 +309,8 @@ static bool print_all(FILE *main_cf, FILE *master_cf, const struct setup *s)
 	for (size_t i = 0; fine && i < s->cfg->nsenders; i++)
 		fine = print_sender(main_cf, master_cf, s, &s->cfg->senders[i]);
 	for (size_t i = 0; i < s->cfg->nprofiles; i++)
-		print_profile(master_cf, s, &s->cfg->profiles[i]);
+		if (profile_has_values(&s->cfg->profiles[i]))
+			print_profile(master_cf, s, &s->cfg->profiles[i]);
 	print_wait(master_cf, s);
 	return fine;
 }

@@ -11,6 +11,8 @@
 
 #include <stdbool.h>
 
+/* False: it is as the MTA is anyway, so nobody chooses it (as in the sample configuration). */
+bool profile_has_values(const struct profile_config *);
 /* Are there profiles, and a hook that may choose? */
 bool profile_wanted(const struct script_set *);
 /* Is there anything in it that only a profile can do? */

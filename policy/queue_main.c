@@ -205,7 +205,8 @@ static int serve(const struct config *c)
 	}
 	p[1].fd = open_socket(c, &id);
 	if (p[1].fd < 0) {
-		log_error(NULL, "agent.socket = \"%s\": %s", c->agent.socket, strerror(errno));
+		log_error(NULL, "agent.socket = \"%s\": %s%s", c->agent.socket, strerror(errno),
+		    errno == ENOENT ? "; make its directory, as mailhooks-queue.service does" : "");
 		return EX_CONFIG;
 	}
 	check_lifetime(c);

@@ -56,6 +56,18 @@ int scripts_load_first(struct config *cfg)
 
 /* ---- reloading ---- */
 
+/* Of settings that only a start takes. */
+static void tell_kept_list(
+    const struct strlist *next, const struct strlist *in_force, const char *name)
+{
+	bool same = next->n == in_force->n;
+
+	for (size_t i = 0; same && i < next->n; i++)
+		same = strcmp(next->v[i], in_force->v[i]) == 0;
+	if (!same)
+		log_warn(NULL, "%s: another value takes effect with a restart only", name);
+}
+
 /* The follower of the log and the queue agent keep the store of the start: scripts that asked
  * another one would find nothing in it. The directory is the one that is locked. */
 static void keep_settings(struct config *next)
@@ -65,6 +77,9 @@ static void keep_settings(struct config *next)
 
 	config_keep(&next->store, in_force->store, "store");
 	config_keep(&next->state_dir, in_force->state_dir, "state_dir");
+	config_keep(&next->maillog.source, in_force->maillog.source, "maillog.source");
+	tell_kept_list(&next->policy.listen, &in_force->policy.listen, "policy.listen");
+	tell_kept_list(&next->socketmap.listen, &in_force->socketmap.listen, "socketmap.listen");
 	script_set_unref(now);
 }
 

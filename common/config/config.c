@@ -191,8 +191,10 @@ static bool parse_file(cfg_t *cfg, const char *path, bool must_exist)
 		return !must_exist ||
 		       config_failed(path, "cannot be read: %s (name another file with -c)", why);
 	case CONFIG_SOURCE_BAD:
-		return config_failed(
-		    path, "cannot be read: %s (check the file and its permissions)", why);
+		return config_failed(path,
+		    "cannot be read: %s (check the file and its permissions; the daemons read it as "
+		    "their user, so it should be of the group mailhooks)",
+		    why);
 	case CONFIG_SOURCE_OK:
 		break;
 	}

@@ -55,14 +55,15 @@ void config_override_clear(struct config_override *o)
 
 const char *config_suggest(const char *section, const char *name, char *out, size_t size)
 {
-	size_t best = strnlen(name, NEAR_MOST) / 2 + 1; /* farther away is no likeness */
+	size_t best = 2 * (strnlen(name, NEAR_MOST) / 2 + 1); /* farther away is no likeness */
 
 	snprintf(out, size, " (all settings are listed in mailhooks.conf(5))");
 	for (size_t i = 0; i < config_nsettings; i++) {
 		const struct setting *s = &config_settings[i];
 		size_t elsewhere = near_distance(section, s->section);
-		/* A right name in the wrong section is as likely as two wrong letters. */
-		size_t d = near_distance(name, s->name) + (elsewhere > 2 ? 2 : elsewhere);
+		/* A right name in the wrong section is a little less likely than two wrong
+		 * letters. */
+		size_t d = 2 * near_distance(name, s->name) + (elsewhere > 2 ? 5 : 2 * elsewhere);
 
 		if (d >= best)
 			continue;
@@ -71,7 +72,7 @@ const char *config_suggest(const char *section, const char *name, char *out, siz
 		    s->section[0] != '\0' ? "." : "", s->name);
 	}
 	for (size_t i = 0; section[0] == '\0' && config_sections[i] != NULL; i++) {
-		size_t d = near_distance(name, config_sections[i]);
+		size_t d = 2 * near_distance(name, config_sections[i]);
 
 		if (d < best) {
 			best = d;

@@ -79,6 +79,33 @@ static void sign(int fd, const char *doing)
 		log_debug(NULL, "lock file not signed: %s", strerror(errno));
 }
 
+/* Made by root, it is the directory's owner's: the service must be able to open it when it is next
+ * started without privileges. */
+static void give_away(int fd, const char *path)
+{
+	char *directory = xstrdup(path), *slash = strrchr(directory, '/');
+	struct stat st;
+
+	if (slash != NULL)
+		*slash = '\0';
+	if (geteuid() == 0 && slash != NULL && stat(directory, &st) == 0 && st.st_uid != 0 &&
+	    fchown(fd, st.st_uid, st.st_gid) != 0)
+		log_debug(NULL, "lock file %s: %s", path, strerror(errno));
+	free(directory);
+}
+
+static int open_file(const char *path)
+{
+	const int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW;
+	int fd = open(path, flags | O_EXCL, 0600);
+
+	if (fd >= 0)
+		give_away(fd, path);
+	else if (errno == EEXIST)
+		fd = open(path, flags, 0600);
+	return fd;
+}
+
 /* The lock of the file, waiting for a holder that is about to end; errno for TAKEN_UNKNOWN. */
 static enum taken take(const char *path, int *fd, char holder[static HOLDER_BYTES])
 {
@@ -86,7 +113,7 @@ static enum taken take(const char *path, int *fd, char holder[static HOLDER_BYTE
 	int64_t end = clock_ms() + LEAVING_MS;
 	bool told = false;
 
-	*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	*fd = open_file(path);
 	if (*fd < 0)
 		return TAKEN_UNKNOWN;
 	while (flock(*fd, LOCK_EX | LOCK_NB) != 0) {
@@ -128,7 +155,8 @@ static bool take_socket(
 	enum taken taken = take(path, fd, holder);
 
 	if (taken == TAKEN_UNKNOWN)
-		snprintf(error, size, "lock file %s: %s", path, strerror(errno));
+		snprintf(error, size, "lock file %s: %s%s", path, strerror(errno),
+		    errno == EACCES ? "; if another user has left it there, remove it" : "");
 	else if (taken == TAKEN_BY_ANOTHER)
 		snprintf(error, size, "another %s (process %s) serves %s; stop it first",
 		    owner->program, holder, socket_path);

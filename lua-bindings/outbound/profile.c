@@ -7,10 +7,20 @@
 
 #include <strings.h>
 
+bool profile_has_values(const struct profile_config *p)
+{
+	return p->helo_name[0] != '\0' || !p->esmtp || p->connect_seconds != 0 ||
+	       p->command_seconds != 0 || p->data_seconds != 0;
+}
+
 bool profile_wanted(const struct script_set *set)
 {
-	return script_set_config(set)->nprofiles > 0 &&
-	       script_set_has_hook(set, SCRIPT_MXOUT, "ServerDetails");
+	const struct config *c = script_set_config(set);
+	bool any = false;
+
+	for (size_t i = 0; i < c->nprofiles; i++)
+		any |= profile_has_values(&c->profiles[i]);
+	return any && script_set_has_hook(set, SCRIPT_MXOUT, "ServerDetails");
 }
 
 bool profile_needed(const struct server_actions *a)

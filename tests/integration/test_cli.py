@@ -45,6 +45,8 @@ def test_check_of_a_broken_script(tmp_path):
 def test_bad_settings_and_usage(tmp_path):
     status, _, err = mailhooks(tmp_path, "-o", "lua.hok_ms=5", "check")
     assert status == 78 and "hook_ms" in err            # did you mean
+    _, _, err = mailhooks(tmp_path, "-o", "polciy.listen=x", "check")
+    assert '(did you mean "policy.listen"?)' in err
     assert mailhooks(tmp_path)[0] == 2
     assert mailhooks(tmp_path, "no-such-command")[0] == 2
     assert mailhooks(tmp_path, "check", "surplus")[0] == 2

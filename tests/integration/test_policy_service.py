@@ -263,11 +263,12 @@ def test_reload_keeps_the_store(policy):
     policy.start(f"function Policy() VPOP3.SetUserSetting('u', 'a', 'kept') {read} end",
                  config=f'store = "sqlite:{first}"\n')
     assert policy.ask() == "WARN kept"
-    policy.config.write_text(f'store = "sqlite:{other}"\n')
+    policy.config.write_text(f'store = "sqlite:{other}"\nmaillog {{ source = "file:{other}" }}\n')
     policy.script("smtprules_1.lua", f"function Policy() {read} .. ' still' end")
     policy.reload()
     assert policy.ask() == "WARN kept still"
     policy.wait_log("store: another value takes effect with a restart only")
+    policy.wait_log("maillog.source: another value takes effect with a restart only")
     assert not other.exists()
 
 

@@ -168,12 +168,37 @@ static void test_no_lock_file(void **state)
 	lock_stopping(-1);
 }
 
+/* Started by hand as root once, the service without privileges can lock afterwards. */
+static void test_a_start_as_root(void **state)
+{
+	struct stat st;
+	int fd;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	unlink(path);
+	assert_int_equal(chown(directory, 12345, 12346), 0);
+	assert_true(lock_state(directory, PROGRAM, &fd, error, sizeof error));
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_uid, 12345);
+	assert_int_equal(st.st_gid, 12346);
+	unlock(fd);
+	/* what is there already stays whose it is */
+	assert_int_equal(chown(path, 54321, 54321), 0);
+	assert_true(lock_state(directory, PROGRAM, &fd, error, sizeof error));
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_uid, 54321);
+	unlock(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_one_of_each_program),
 	    cmocka_unit_test(test_stopping_one_is_waited_for),
 	    cmocka_unit_test(test_no_lock_file),
+	    cmocka_unit_test(test_a_start_as_root),
 	};
 
 	log_open("test_lock", LOG_TO_STDERR, LOG_AS_TEXT, 0, LOG_LVL_INFO);
