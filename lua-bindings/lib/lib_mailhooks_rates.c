@@ -129,7 +129,7 @@ static int l_rate(lua_State *L, bool take, const char *name, const char *usage)
 	l_refuse_in_safety_mode(L, name);
 	l_take_arguments(L, &a, usage);
 	if (store_call_begin(L, &call)) {
-		int ms = store_call_ms(&call);
+		int ms = store_call_counter_ms(&call);
 
 		answer = take ? store_rate_take(call.store, &a.limit, a.cost, &a.state, ms)
 			      : store_rate_peek(call.store, &a.limit, a.cost, &a.state, ms);

@@ -175,8 +175,8 @@ static int l_count_attempts(lua_State *L)
 	l_take_window(L, &a, usage);
 	if (store_call_begin(L, &call)) {
 		fix_since(&a, call.store);
-		a.answer =
-		    store_attempt_count(call.store, &a.window, &a.count, store_call_ms(&call));
+		a.answer = store_attempt_count(
+		    call.store, &a.window, &a.count, store_call_counter_ms(&call));
 		store_call_end(&call, a.answer, a.count.local);
 	}
 	if (a.answer != STORE_FOUND)

@@ -29,6 +29,13 @@ int store_call_ms(const struct store_call *c)
 	return left > 0 ? (int)left : 0;
 }
 
+int store_call_counter_ms(const struct store_call *c)
+{
+	int left = store_call_ms(c);
+
+	return store_sqlite_file(c->store) != NULL ? left : left / 3;
+}
+
 void store_call_drop(struct store_call *c)
 {
 	store_shared_put(c->store);

@@ -25,6 +25,9 @@ struct store_call {
 /* False: there is no store, no time, or too many wait. Accounts for the work first. */
 bool store_call_begin(lua_State *L, struct store_call *);
 int store_call_ms(const struct store_call *); /* what is left, at least 0 */
+/* The same for what goes on in memory without Redis: a third, so that a script that asks for
+ * several limits in a row has its answers in time before the breaker opens. */
+int store_call_counter_ms(const struct store_call *);
 /* local: the answer is not the store's but the fallback's. */
 void store_call_end(struct store_call *, enum store_answer, bool local);
 void store_call_drop(struct store_call *); /* it was not asked, or that is not known */

@@ -1,12 +1,19 @@
 """Redis behind the running service: how it is found, and what happens while it is away."""
 
+import json
 import os
 import pathlib
+import time
 
 import pytest
 
-from rig import machine
+from rig import machine, outbound
 from rig import redis as redis_module
+from rig.deciding import hosts   # noqa: F401 (fixture)
+from rig.outbound import DOMAIN, HOSTS, MESSAGE
+from test_examples import example
+from test_quotas import SMALL, postfix   # noqa: F401 (fixture)
+from test_quotas import send as submit
 
 # Over Redis the answer is "true", counted by this process alone "true local".
 TAKE = """
@@ -96,3 +103,71 @@ def test_the_log_says_it_once(policy, redis):
     machine.wait_until(lambda: policy.ask() and said(policy, "answers again"), 20, "Redis is back")
     assert policy.ask() == "WARN false nil nil false"
     assert (said(policy, "no answer"), said(policy, "answers again")) == (1, 1)
+
+
+# Asks for what Redis alone knows, and for what goes on without it.
+COUNTING = """
+function CheckServer(domain, mxserver)
+    local n, where = mailhooks.count_attempts{server = mxserver, result = "4", minutes = 15}
+    print(mxserver, n, where, mailhooks.held{domain = domain})
+    return n < 100
+end
+"""
+KNOWN = """
+function Policy()
+    local n, where = mailhooks.count_attempts{minutes = 15}
+    return "WARN " .. n .. " " .. tostring(where)
+end
+"""
+
+
+def test_redis_hangs_under_deliveries(hosts, make_postfix, policy, redis):
+    """R18: a script that counts goes on within its deadline while Redis hangs, mail is delivered, and
+    afterwards each attempt is there once, also those that Redis had heard of but not answered."""
+    server = make_postfix(milter=None, parameters=outbound.parameters(policy, "mx"))
+    settings = (f"store={redis.url}", "user=", "group=", f"maillog.source=file:{server.maillog}")
+    policy.start(KNOWN, *settings, mxserverrules=COUNTING)
+    hosts.answer("MAIL", "451 4.7.1 later", host=HOSTS["a"])
+    results = ["250"] * 5 + ["451"] * 5
+
+    def deliver(n):
+        begin = time.monotonic()
+        assert server.send("ann@sender.test", f"u{n}@{DOMAIN}", MESSAGE).ok
+        assert server.wait_delivery(recipient=f"u{n}@{DOMAIN}").host == HOSTS["b"]
+        assert time.monotonic() - begin < 15   # three servers, each within a deadline of a second
+
+    def on_record():
+        rows = outbound.cli(policy, "attempts", "--json", "-n", "0", options=settings).splitlines()
+        return sorted(json.loads(row)["result"][:3] for row in rows)
+
+    for n in range(2):
+        deliver(n)
+    machine.wait_until(lambda: on_record() == results[3:7], 10, "the attempts before")
+    redis.hang()
+    try:
+        for n in range(2, 5):
+            deliver(n)
+        machine.wait_until(lambda: policy.ask() == "WARN 10 local", 20, "what the log tells")
+        assert f"a.{DOMAIN}\t2\tlocal\tnil" in policy.out()
+    finally:
+        redis.resume()
+    policy.wait_log("store: merged what was kept", 20)
+    assert on_record() == results
+    assert policy.ask() == "WARN 10 nil"
+    assert "status=deferred" not in server.log()
+
+
+def test_redis_hangs_under_quotas(postfix, policy, redis):
+    """R18: the first message already is counted without Redis, its client gets his answer, and
+    afterwards every message was counted once, whether Redis had heard of it or not."""
+    policy.start(example("quotas.lua", *SMALL), f"store={redis.url}", "policy.deadline_ms=4000")
+    assert submit(postfix).code == 250
+    redis.hang()
+    try:
+        begin = time.monotonic()
+        assert submit(postfix).code == 250
+        assert time.monotonic() - begin < 15
+    finally:
+        redis.resume()
+    policy.wait_log("store: merged what was kept", 20)
+    assert [submit(postfix).code for _ in range(2)] == [250, 450]   # three in an hour
