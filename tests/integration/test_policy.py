@@ -5,6 +5,8 @@ import time
 
 import pytest
 
+from rig import machine
+
 MESSAGE = "From: ann@sender.test\nTo: bob@one.test\nSubject: hi\n\nhello\n"
 
 RULES = """
@@ -169,6 +171,27 @@ def test_failing_script(postfix, policy, on_error, code):
     with postfix.client() as c:
         assert c.mail("ann@sender.test").code == code
     assert "smtprules_1.lua:2" in policy.errors()
+
+
+def test_over_the_network(make_postfix, policy):
+    """Postfix asks over TCP, at MAIL in IPv4 and at RCPT in IPv6, as it does on a unix socket."""
+    listen = {"sender": ("inet:127.0.0.1:15030", "inet:15030@127.0.0.1")}
+    if machine.has_ipv6():
+        listen["recipient"] = ("inet:[::1]:15031", "inet6:15031@::1")
+    policy.start("""
+    function Policy(request)
+        if (request.state == "MAIL" and request.sender or request.recipient):find("^refused") then
+            return "550 5.7.1 not you"
+        end
+    end
+    """, *(f"policy.listen={address}" for _, address in listen.values()))
+    server = make_postfix(milter=None, parameters={"smtpd_delay_reject": "no", **{
+        f"smtpd_{stage}_restrictions": f"check_policy_service {service}"
+        for stage, (service, _) in listen.items()}})
+    with server.client() as c:
+        assert c.mail("refused@sender.test").code == 550
+        assert c.mail("ann@sender.test").ok and c.rcpt("bob@one.test").ok
+        assert c.rcpt("refused@one.test").ok == ("recipient" not in listen)
 
 
 def test_killed_service(make_postfix, policy):

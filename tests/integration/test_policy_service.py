@@ -345,6 +345,41 @@ def test_sockets_from_systemd(policy):
             assert policy_module.read_action(waiting) == "WARN two"
 
 
+def test_both_sockets_from_systemd(policy):
+    """Each by its name, in whatever order systemd hands them over; the settings do not open a second
+    one, and a name that is not known does not start."""
+    held = [socket.socket(socket.AF_UNIX) for _ in range(2)]
+    policy.map_socket, policy.socket = (policy.directory / name for name in ("map.held", "policy.held"))
+    for s, path in zip(held, (policy.map_socket, policy.socket)):
+        s.bind(str(path))
+        s.listen(100)
+        os.chmod(path, 0o666)
+    policy.script("smtprules_1.lua", ECHO)
+    policy.config.write_text("")
+    descriptors = [os.dup2(s.fileno(), 200 + i) for i, s in enumerate(held)]
+
+    def launch(names, **options):
+        shell = "exec 3<&200 4<&201 200<&- 201<&-; LISTEN_PID=$$ exec \"$@\""
+        settings = ["policy.listen=unix:/nonexistent/a", "socketmap.listen=unix:/nonexistent/b"]
+        policy.launch("/bin/bash", "-c", shell, "-", policy_module.BINARY, "-c", policy.config, "-f",
+                      *policy.options(settings), keep=descriptors,
+                      env={"LISTEN_FDS": "2", "LISTEN_FDNAMES": names}, **options)
+    launch("socketmap:other", ready=False)
+    assert policy.wait_exit() != 0
+    assert 'socket "other" from systemd' in policy.log()
+    launch("socketmap:policy")
+    assert policy.ask(sender="one") == "WARN one"
+    assert policy.look_up("ehlo_in", "192.0.2.7") == "NOTFOUND "
+    policy.stop()
+    with policy.connect(maps=True) as waiting:   # while nobody is there
+        waiting.sendall(b"17:ehlo_in 192.0.2.7,")
+        launch("socketmap:policy")
+        assert waiting.recv(1000) == b"9:NOTFOUND ,"
+    for s, descriptor in zip(held, descriptors):
+        s.close()
+        os.close(descriptor)
+
+
 def test_into_the_background(policy):
     """Without -f the starter's status tells that the service is ready."""
     policy.script("smtprules_1.lua", ECHO)

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import time
 
 import pytest
@@ -171,3 +172,49 @@ def test_redis_hangs_under_quotas(postfix, policy, redis):
         redis.resume()
     policy.wait_log("store: merged what was kept", 20)
     assert [submit(postfix).code for _ in range(2)] == [250, 450]   # three in an hour
+
+
+# how old it may be
+
+def tokens(arguments):
+    """The words of a command's syntax, each with the version that brought it."""
+    found = {}
+    for argument in arguments:
+        found.update(tokens(argument.get("arguments", [])))
+        if "token" in argument:
+            found[argument["token"]] = argument.get("since", "1.0.0")
+    return found
+
+
+def test_what_is_asked_of_redis_is_old(redis):
+    """R12: Redis is wanted from that version on which doc/store.md names. contrib/redis/users.acl has
+    the commands (test_store.c runs with no other ones), the scripts have their options; the server
+    knows since when there is each."""
+    text = (machine.TOP / "doc/store.md").read_text()
+    wanted = [int(n) for n in re.search(r"Any Redis from ([\d.]+) on", text)[1].split(".")]
+    rights = (machine.TOP / "contrib/redis/users.acl").read_text()
+    commands = ["auth"] + re.findall(r" \+([a-z|]+)", rights)
+    options = {}
+    for file in (machine.TOP / "common/store").glob("redis_script*"):
+        for name, rest in re.findall(r"redis\.call\('([A-Z]+)'([^\n]*)", file.read_text()):
+            options.setdefault(name.lower(), set()).update(re.findall(r"'([A-Z]+)'", rest))
+    assert len(commands) > 25 and options["zrevrangebyscore"] == {"WITHSCORES", "LIMIT"}
+    assert set(options) <= set(commands)
+    docs = json.loads(redis.command("--json", "COMMAND", "DOCS", *commands).stdout)
+    assert set(docs) == set(commands)
+    for name, doc in docs.items():
+        words = tokens(doc.get("arguments", []))
+        for word, since in {name: doc["since"], **{w: words[w] for w in options.get(name, ())}}.items():
+            assert [int(n) for n in since.split(".")][:len(wanted)] <= wanted, (name, word, since)
+
+
+def test_a_server_without_a_command(policy):
+    """R12: one that is too old, or where it was disabled: the log says what is wanted."""
+    server = redis_module.Redis("--rename-command", "EVALSHA", "")
+    try:
+        policy.start(TAKE, f"store={server.url}")
+        assert policy.ask() == "WARN true local"
+        assert re.search("Redis 5.0 or later with all its commands is wanted: ERR unknown command",
+                         policy.log())
+    finally:
+        server.stop()

@@ -13,7 +13,8 @@ class Redis:
 
     url = f"redis://127.0.0.1:{PORT}/0"
 
-    def __init__(self):
+    def __init__(self, *options):
+        self.options = options
         self.directory = machine.new_directory("redis")
         self.process = None
         self.start()
@@ -22,7 +23,7 @@ class Redis:
         """With all that it has ever been told."""
         self.process = subprocess.Popen(
             ["redis-server", "--port", str(PORT), "--bind", "127.0.0.1", "-::1", "--save", "", "--appendonly", "yes",
-             "--appendfsync", "always", "--dir", str(self.directory)],
+             "--appendfsync", "always", "--dir", str(self.directory), *self.options],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         machine.wait_until(lambda: b"PONG" in self.command("PING", check=False).stdout, 10, "Redis")
 
