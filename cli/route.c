@@ -1,6 +1,7 @@
 /* route.c - `mailhooks route ADDRESS`: what would be decided for mail to this address now, and why.
  *
- * Asks the scripts, the store and DNS as the service does, and changes nothing: no hold is set. */
+ * Asks the scripts, the store and DNS as the service does, and changes nothing: scripts only look.
+ */
 #include "cli/cli.h"
 #include "cli/cli_store.h"
 
@@ -78,8 +79,16 @@ static void print_until(int64_t until_ms)
 	printf("    not tried before %s\n", text);
 }
 
+/* Without MX records Postfix asks the map mx about addresses only. */
+static void decide_by_holds(const struct mx_case *c, const char *host, struct mx_reason *r)
+{
+	*r = (struct mx_reason){.use = MX_USE, .why = "not held"};
+	mx_decision_held(c, host, NULL, r);
+}
+
 /* False: the store does not answer. */
-static bool print_servers(struct mx_case *c, struct store *store, const struct mx_servers *servers)
+static bool print_servers(
+    struct mx_case *c, struct store *store, const struct mx_servers *servers, bool own_address)
 {
 	size_t usable = 0;
 	bool known = true;
@@ -89,7 +98,10 @@ static bool print_servers(struct mx_case *c, struct store *store, const struct m
 		struct mx_reason reason;
 
 		c->deadline_ms = clock_ms() + STEP_MS;
-		mx_decide(c, s->host, &reason);
+		if (own_address)
+			decide_by_holds(c, s->host, &reason);
+		else
+			mx_decide(c, s->host, &reason);
 		printf("  %u %s: %s\n", s->priority, s->host, uses[reason.use]);
 		print_line("    ", reason.why);
 		if (reason.until_ms != 0)
@@ -178,17 +190,39 @@ static void print_senders(const struct config *cfg)
 		puts("; what none of them is for:");
 }
 
+/* The servers of DNS; *own_address: see mx_lookup_records(). */
+static void find_servers(
+    struct mx_case *c, bool none, struct mx_servers *servers, bool *own_address)
+{
+	switch (mx_lookup_records(
+	    script_set_config(c->set), c->delivery.domain, servers, STEP_MS, own_address)) {
+	case DNS_FOUND:
+		break;
+	case DNS_ABSENT:
+		puts("DNS: no mail server for this domain, so mail to it is returned");
+		return;
+	case DNS_UNKNOWN:
+		puts("DNS: no answer, mail waits in the queue");
+		return;
+	}
+	if (*own_address) {
+		puts("DNS: no MX record, so mail goes to the domain's own address; Postfix asks "
+		     "about that alone:\n  holds count, CheckServer and continue = false do not");
+	} else if (none) {
+		puts("GetOverrides: as if the domain had no servers; mail waits");
+		mx_servers_clear(servers);
+	}
+}
+
 static int print_route(struct mx_case *c, struct store *store)
 {
-	const struct config *cfg = script_set_config(c->set);
 	struct strlist story = STRLIST_INIT;
 	struct route r = {.story = &story};
 	struct mx_servers servers = {0};
 	enum route_answer answer;
-	enum dns_status dns = DNS_FOUND;
-	bool known = true;
+	bool known = true, own_address = false;
 
-	print_senders(cfg);
+	print_senders(script_set_config(c->set));
 	c->deadline_ms = clock_ms() + STEP_MS;
 	mx_decision_facts(c, &c->delivery.retries, &c->delivery.size);
 	printf("numRetries %lld, messageSize %lld\n", (long long)c->delivery.retries,
@@ -199,20 +233,14 @@ static int print_route(struct mx_case *c, struct store *store)
 	if (answer == ROUTE_SERVERS) {
 		print_transport(c, &r, &r.servers);
 		mx_servers_copy(&servers, &r.servers);
-	} else if (answer == ROUTE_NONE) {
-		puts("GetOverrides: as if the domain had no servers; mail waits");
 	} else {
-		print_transport(c, &r, &servers);
+		if (answer != ROUTE_NONE)
+			print_transport(c, &r, &servers);
+		find_servers(c, answer == ROUTE_NONE, &servers, &own_address);
 	}
-	if (answer != ROUTE_SERVERS)
-		dns = mx_lookup(cfg, c->delivery.domain, &servers, STEP_MS);
-	if (dns != DNS_FOUND)
-		puts(dns == DNS_ABSENT
-			 ? "DNS: no mail server for this domain, so mail to it is returned"
-			 : "DNS: no answer, mail waits in the queue");
 	if (servers.n > 0) {
 		puts("mail servers:");
-		known = print_servers(c, store, &servers);
+		known = print_servers(c, store, &servers, own_address);
 		print_tls(c, &servers);
 	}
 	mx_servers_clear(&servers);
@@ -223,7 +251,7 @@ static int print_route(struct mx_case *c, struct store *store)
 
 int cmd_route(struct config *cfg, int argc, char **argv)
 {
-	struct mx_case c = {.dry = true, .delivery = {.connection_name = "direct"}};
+	struct mx_case c = {.delivery = {.connection_name = "direct"}};
 	const char *at = argc == 1 ? strrchr(argv[0], '@') : NULL;
 	char *domain = argc == 1 ? mx_server_host(at != NULL ? at + 1 : argv[0]) : NULL;
 	char error[1024];
@@ -238,7 +266,7 @@ int cmd_route(struct config *cfg, int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	store = cli_store_open(cfg);
-	c.set = store != NULL ? script_set_load(cfg, error, sizeof error) : NULL;
+	c.set = store != NULL ? script_set_load_to_look(cfg, error, sizeof error) : NULL;
 	if (c.set == NULL) {
 		if (store != NULL)
 			fprintf(stderr, "mailhooks: %s\n", error);

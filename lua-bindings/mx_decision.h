@@ -1,7 +1,8 @@
 /* mx_decision.h - may this mail server be used now? Holds of the store first, then CheckServer().
  *
  * The one place that knows the order of the two and what an answer leads to, for the maps of
- * mailhooks-policy and for `mailhooks route`. Thread-safe; ends at the deadline. */
+ * mailhooks-policy and for `mailhooks route`. Thread-safe; ends at the deadline. Scripts that only
+ * look (script_set_load_to_look()) lead to no hold. */
 #pragma once
 
 #include "common/log.h"
@@ -15,7 +16,6 @@ struct mx_case {
 	struct script_set *set;
 	const struct log_id *id;
 	int64_t deadline_ms;
-	bool dry; /* tell what would be, change nothing */
 	struct mx_delivery delivery;
 	struct mxserverrules *rules; /* an open instance to ask; NULL: opened when it is needed */
 };

@@ -3,6 +3,7 @@
  * A state that comes back is handed out again only after runtime_end() dropped everything of its
  * life. Thread-safe: the lock covers the list only, never Lua. */
 #include "common/list.h"
+#include "lua-bindings/lib/dry.h"
 #include "lua-bindings/runtime.h"
 #include "lua-bindings/script_set_private.h"
 
@@ -60,13 +61,32 @@ static bool put(struct runtime_pool *p, struct runtime *rt)
 	return kept;
 }
 
+static void l_look(lua_State *L, void *arg)
+{
+	(void)arg;
+	l_dry_wrap(L);
+}
+
+bool runtime_only_looks(struct runtime *rt)
+{
+	runtime_set_dry(rt, RUNTIME_LOOKING);
+	return runtime_inside(rt, l_look, NULL) == RUN_OK;
+}
+
+/* What is wrapped stays wrapped: such a state has libraries of its own and lives once. */
+static bool begin(struct runtime *rt, struct script_set *set, const struct log_id *id)
+{
+	return script_set_only_looks(set) ? runtime_begin(rt, id) && runtime_only_looks(rt)
+					  : runtime_begin_with_the_set(rt, id);
+}
+
 struct runtime *runtime_acquire(struct script_set *set, const struct log_id *id)
 {
 	struct runtime *rt = take(script_set_pool(set));
 
 	if (rt == NULL)
 		rt = runtime_new(set, script_set_config(set)->lua.memory_bytes);
-	if (rt != NULL && !runtime_begin_with_the_set(rt, id)) {
+	if (rt != NULL && !begin(rt, set, id)) {
 		runtime_free(rt);
 		rt = NULL;
 	}
@@ -75,6 +95,7 @@ struct runtime *runtime_acquire(struct script_set *set, const struct log_id *id)
 
 void runtime_release(struct runtime *rt)
 {
-	if (!runtime_end(rt) || !runtime_is_lean(rt) || !put(script_set_pool(runtime_set(rt)), rt))
+	if (!runtime_end(rt) || runtime_dry(rt) != RUNTIME_REAL || !runtime_is_lean(rt) ||
+	    !put(script_set_pool(runtime_set(rt)), rt))
 		runtime_free(rt);
 }

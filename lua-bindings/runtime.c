@@ -48,13 +48,13 @@ struct message_view *runtime_message(struct runtime *rt)
 	return rt->view;
 }
 
-void runtime_set_dry(struct runtime *rt, bool dry)
+void runtime_set_dry(struct runtime *rt, enum runtime_dry dry)
 {
 	rt->dry = dry;
 	rt->asked[0] = '\0';
 }
 
-bool runtime_is_dry(const struct runtime *rt)
+enum runtime_dry runtime_dry(const struct runtime *rt)
 {
 	return rt->dry;
 }

@@ -102,10 +102,15 @@ void runtime_release(struct runtime *);
 void runtime_show_message(struct runtime *, struct message_view *);
 struct message_view *runtime_message(struct runtime *);
 
-/* Calls on trial (lib/dry.h). set forgets what was noted; asked gives the first function that would
- * have reached out since then, NULL = none did. */
-void runtime_set_dry(struct runtime *, bool dry);
-bool runtime_is_dry(const struct runtime *);
+/* Calls on trial and such that only look (lib/dry.h). set forgets what was noted; asked gives the
+ * first function that would have reached out since then, NULL = none did. */
+enum runtime_dry { RUNTIME_REAL, RUNTIME_TRIAL, RUNTIME_LOOKING };
+
+void runtime_set_dry(struct runtime *, enum runtime_dry);
+/* Right after runtime_begin(), for the rest of this runtime, which is not used again: it only
+ * looks. False: out of memory. */
+bool runtime_only_looks(struct runtime *);
+enum runtime_dry runtime_dry(const struct runtime *);
 void runtime_note_dry(struct runtime *, const char *function);
 const char *runtime_dry_asked(const struct runtime *);
 

@@ -15,7 +15,7 @@ struct runtime {
 	struct message_view *view;
 	const char *script, *hook; /* running now, for messages */
 	bool guest;		   /* see runtime_adopt() */
-	bool dry;
+	enum runtime_dry dry;
 	char asked[64]; /* the first function that reached out while dry */
 };
 

@@ -20,6 +20,8 @@
 #include <string.h>
 #include <strings.h>
 
+enum script_use { SCRIPTS_RUN, SCRIPTS_LOOK, SCRIPTS_STAY }; /* see load_to_look() and open() */
+
 struct script_set {
 	atomic_int refs;
 	struct config *config;
@@ -29,7 +31,7 @@ struct script_set {
 	struct users *users;
 	struct script *scripts; /* of enum script_id, then smtprules_N.lua, then those of users */
 	int nscripts;
-	bool unrun; /* see script_set_open() */
+	enum script_use use;
 	struct smtpsvr_needs needs;
 	bool leaves_libraries;
 	struct runtime_pool *pool;
@@ -106,7 +108,8 @@ static bool dry_run(struct script_set *set, enum script_id id, char *error, size
 	struct sample sample = {s->definition, set->config};
 	struct runtime *rt = runtime_new(set, s->budget.memory_bytes);
 	struct run_budget budget = runtime_budget(set, id, INT64_MAX);
-	bool fine = rt != NULL && runtime_begin(rt, NULL);
+	bool fine = rt != NULL && runtime_begin(rt, NULL) &&
+		    (set->use != SCRIPTS_LOOK || runtime_only_looks(rt));
 
 	snprintf(error, size, "out of memory");
 	if (fine)
@@ -206,7 +209,7 @@ static bool load_script(struct script_set *set, enum script_id id,
 		return true;
 	s->path = xasprintf("%s/%s", set->directory, f->name);
 	s->name = xasprintf("@%s", f->name);
-	if (set->unrun ||
+	if (set->use == SCRIPTS_STAY ||
 	    (script_set_compile(set, id, why, sizeof why) && dry_run(set, id, why, sizeof why)))
 		return true;
 	explain(set, s, why, error, size);
@@ -334,12 +337,12 @@ static bool leave_libraries(const struct script_files *files)
 }
 
 static struct script_set *load_from(
-    struct config *cfg, const char *directory, bool unrun, char *error, size_t size)
+    struct config *cfg, const char *directory, enum script_use use, char *error, size_t size)
 {
 	struct script_set *set = xcalloc(1, sizeof *set);
 	bool fine;
 
-	set->unrun = unrun;
+	set->use = use;
 	atomic_init(&set->refs, 1);
 	pthread_mutex_init(&set->lock, NULL);
 	set->config = config_ref(cfg);
@@ -362,12 +365,22 @@ static struct script_set *load_from(
 
 struct script_set *script_set_load(struct config *cfg, char *error, size_t size)
 {
-	return load_from(cfg, cfg->scripts, false, error, size);
+	return load_from(cfg, cfg->scripts, SCRIPTS_RUN, error, size);
+}
+
+struct script_set *script_set_load_to_look(struct config *cfg, char *error, size_t size)
+{
+	return load_from(cfg, cfg->scripts, SCRIPTS_LOOK, error, size);
+}
+
+bool script_set_only_looks(const struct script_set *set)
+{
+	return set->use == SCRIPTS_LOOK;
 }
 
 struct script_set *script_set_open(struct config *cfg, char *error, size_t size)
 {
-	return load_from(cfg, cfg->scripts, true, error, size);
+	return load_from(cfg, cfg->scripts, SCRIPTS_STAY, error, size);
 }
 
 struct script_set *script_set_ref(struct script_set *set)
@@ -549,7 +562,7 @@ struct script_set *script_set_load_kept(
     struct config *cfg, const char *name, char *error, size_t size)
 {
 	char *directory = kept_directory(cfg, name);
-	struct script_set *set = load_from(cfg, directory, false, error, size);
+	struct script_set *set = load_from(cfg, directory, SCRIPTS_RUN, error, size);
 
 	free(directory);
 	return set;

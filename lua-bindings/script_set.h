@@ -33,6 +33,9 @@ struct users;
 /* Load every known script of cfg->scripts. NULL on failure with "file:line: ..." in error. Keeps a
  * reference to cfg. An empty or missing script is no script; a missing directory is an error. */
 struct script_set *script_set_load(struct config *cfg, char *error, size_t size);
+/* As script_set_load(), but what these scripts run changes nothing outside (lib/dry.h). */
+struct script_set *script_set_load_to_look(struct config *cfg, char *error, size_t size);
+bool script_set_only_looks(const struct script_set *);
 /* The same files and scripts, none of which was compiled or run, so no error of a script matters:
  * script_set_has() says no to all. For a command that runs or checks single scripts. */
 struct script_set *script_set_open(struct config *cfg, char *error, size_t size);

@@ -314,14 +314,14 @@ static void try_hook(
 	if (at.path == NULL)
 		at.path = xstrdup(s->path);
 	runtime_name(rt, s->label);
-	runtime_set_dry(rt, true);
+	runtime_set_dry(rt, RUNTIME_TRIAL);
 	end = runtime_call(rt, &call, &budget, error, sizeof error);
 	if (end != RUN_OK && end != RUN_ABSENT)
 		failed(c, rt, &at, end, error);
 	else if (t.wrong[0] != '\0')
 		check_add(c->report, CHECK_RESULT, at.path, at.line, xstrdup(t.wrong),
 		    "the results are: %s", hook->results);
-	runtime_set_dry(rt, false);
+	runtime_set_dry(rt, RUNTIME_REAL);
 	wrong_fields(c, &at, &t);
 	check_variables(c, rt, s);
 	wrong_values_clear(&t.fields);

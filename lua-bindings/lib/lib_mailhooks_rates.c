@@ -6,6 +6,7 @@
 #include "lua-bindings/lib/sandbox.h"
 #include "lua-bindings/lib/store_call.h"
 #include "lua-bindings/lib/work.h"
+#include "lua-bindings/runtime.h"
 
 #include <lauxlib.h>
 
@@ -128,6 +129,7 @@ static int l_rate(lua_State *L, bool take, const char *name, const char *usage)
 
 	l_refuse_in_safety_mode(L, name);
 	l_take_arguments(L, &a, usage);
+	take &= runtime_dry(runtime_of(L)) == RUNTIME_REAL;
 	if (store_call_begin(L, &call)) {
 		int ms = store_call_counter_ms(&call);
 

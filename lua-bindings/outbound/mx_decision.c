@@ -108,7 +108,7 @@ static void hold(const struct mx_case *c, const char *host, int64_t hold_ms, str
 	    .reason = r->why};
 
 	r->until_ms = h.until_ms;
-	if (c->dry)
+	if (script_set_only_looks(c->set))
 		return;
 	format_time(until, sizeof until, h.until_ms);
 	if (holds_set(cfg->store, &h, store_ms(c)) == STORE_UNKNOWN)

@@ -47,13 +47,14 @@ static enum dns_status find_address(const struct config *cfg, const char *domain
 	return status;
 }
 
-enum dns_status mx_lookup(
-    const struct config *cfg, const char *domain, struct mx_servers *servers, int ms)
+enum dns_status mx_lookup_records(const struct config *cfg, const char *domain,
+    struct mx_servers *servers, int ms, bool *own_address)
 {
 	int64_t end_ms = clock_ms() + ms;
 	struct dns_records records = {0};
 	enum dns_status status;
 
+	*own_address = false;
 	mx_servers_clear(servers);
 	status = ask(cfg, domain, TYPE_MX, &records, end_ms);
 	for (size_t i = 0; i < records.n && status == DNS_FOUND; i++)
@@ -64,10 +65,19 @@ enum dns_status mx_lookup(
 		status = find_address(cfg, domain, end_ms);
 		if (status == DNS_FOUND && !mx_servers_add(servers, domain, 0, 0))
 			status = DNS_UNKNOWN;
+		*own_address = status == DNS_FOUND;
 	} else if (status == DNS_FOUND && servers->n == 0) {
 		status = DNS_ABSENT;
 	}
 	dns_records_clear(&records);
 	mx_servers_sort(servers);
 	return status;
+}
+
+enum dns_status mx_lookup(
+    const struct config *cfg, const char *domain, struct mx_servers *servers, int ms)
+{
+	bool own_address;
+
+	return mx_lookup_records(cfg, domain, servers, ms, &own_address);
 }

@@ -176,7 +176,7 @@ static void hold_shortly(const struct mx_case *c, const char *host)
 	    .who = "CheckServer",
 	    .reason = "none of the servers that GetOverrides named may be used"};
 
-	if (!c->dry)
+	if (!script_set_only_looks(c->set))
 		holds_set(cfg->store, &h, (int)(c->deadline_ms - clock_ms()) / 2);
 }
 

@@ -135,6 +135,41 @@ def test_route(hosts, policy):
     assert outbound.cli(policy, "route", "a b", check=False).returncode == 2
 
 
+def test_route_changes_nothing(hosts, policy):
+    """R12: asking takes from no limit and holds nothing, whatever the hook does."""
+    policy.script("mxserverrules.lua", """
+        mailhooks.hold{server = "top.test", minutes = 5}
+        function CheckServer(domain, mx)
+            if not mailhooks.rate_take(mx, {count = 1, minutes = 60}) then return false end
+            mailhooks.hold{server = mx, minutes = 5}
+        end
+    """)
+    for _ in range(2):
+        assert outbound.cli(policy, "route", BOB).count(": used\n") == 3
+    assert "nothing is held" in outbound.cli(policy, "holds")
+
+
+def test_route_of_a_domain_without_mx_records(server, hosts, policy, dns):
+    """What is told is what Postfix does: of its address only holds are asked about."""
+    dns.add(f"host-record=plain.test,{HOSTS['a']}", f"host-record=held.test,{HOSTS['b']}")
+    policy.start(None, outbound.store(policy), "outbound.holds_ms=0", mxserverrules="""
+        function GetOverrides(domain) return nil, false end
+        function CheckServer() return false end
+    """)
+    outbound.cli(policy, "holds", "add", "domain", "held.test", 60, "ill")
+    told = outbound.cli(policy, "route", "bob@plain.test")
+    assert "  0 plain.test: used\n    not held\n" in told and "mail waits" not in told, told
+    told = outbound.cli(policy, "route", "bob@held.test")
+    assert "  0 held.test: not used\n    hold on domain held.test" in told, told
+    assert "none may be used: mail waits" in told
+    assert "as if the domain had no servers; mail waits" in outbound.cli(policy, "route", BOB)
+    for domain in "plain.test", "held.test", DOMAIN:
+        send(server, f"bob@{domain}")
+    for domain in "held.test", DOMAIN:
+        server.wait_log(rf"to=<bob@{domain}>, .*status=deferred")
+    assert server.wait_delivery(recipient="bob@plain.test").host == HOSTS["a"]
+
+
 def test_released_for_some_minutes(server, hosts, policy):
     """Mail is stuck at night, and the other side says it is well again: what the script would hold
     anew at once is used for so long; a hold by hand ends that."""

@@ -50,15 +50,21 @@ static int teardown(void **state)
 	return 0;
 }
 
-static struct script_set *load(const char *script)
+static struct script_set *load_by(
+    const char *script, struct script_set *(*how)(struct config *, char *, size_t))
 {
 	char error[500] = "";
 	struct script_set *set;
 
 	script_rig_write(&rig, "mxserverrules.lua", script);
-	set = script_set_load(rig.config, error, sizeof error);
+	set = how(rig.config, error, sizeof error);
 	assert_string_equal(error, "");
 	return set;
+}
+
+static struct script_set *load(const char *script)
+{
+	return load_by(script, script_set_load);
 }
 
 static const struct mx_delivery delivery = {"example.com", 3, 4000, 2, "two"};
@@ -231,10 +237,10 @@ static void test_a_script_cannot_hold_for_ever(void **state)
 
 /* ---- decisions ---- */
 
-static enum mx_use decide(struct script_set *set, const char *host, bool dry, struct mx_reason *r)
+static enum mx_use decide(struct script_set *set, const char *host, struct mx_reason *r)
 {
 	const struct mx_case c = {
-	    .set = set, .deadline_ms = clock_ms() + 5000, .dry = dry, .delivery = delivery};
+	    .set = set, .deadline_ms = clock_ms() + 5000, .delivery = delivery};
 
 	mx_decide(&c, host, r);
 	return r->use;
@@ -265,31 +271,32 @@ static void release(enum store_dimension dimension, const char *key)
 
 static void test_a_hold_is_not_asked_again(void **state)
 {
-	struct script_set *set = load("calls = 0\nfunction CheckServer(d, mx)\n"
-				      "  if mx == 'mx2.test' then return false, 60 end\n"
-				      "  if mx == 'broken.test' then error('x') end\n"
-				      "end\n");
+	struct script_set *set = load_by("function CheckServer(d, mx)\n"
+					 "  if mx == 'mx2.test' then return false, 60 end\n"
+					 "  if mx == 'broken.test' then error('x') end\n"
+					 "end\n",
+	    script_set_load_to_look);
 	struct mx_reason r;
 
 	(void)state;
-	assert_int_equal(decide(set, "mx1.test", false, &r), MX_USE);
-	assert_int_equal(decide(set, "mx2.test", true, &r), MX_DROP);
-	assert_non_null(strstr(r.why, "mxserverrules.lua:2"));
+	assert_int_equal(decide(set, "mx1.test", &r), MX_USE);
+	assert_int_equal(decide(set, "mx2.test", &r), MX_DROP);
+	assert_non_null(strstr(r.why, "mxserverrules.lua:1"));
 	assert_true(r.until_ms > holds_now_ms() + 50000);
-	assert_int_equal(decide(set, "broken.test", false, &r), MX_USE);
+	assert_int_equal(decide(set, "broken.test", &r), MX_USE);
 	script_set_unref(set);
 
-	/* dry: nothing was held, so another script is asked */
+	/* they only looked: nothing was held, so another script is asked */
 	set =
 	    load("function CheckServer(d, mx) if mx == 'mx2.test' then return false, 60 end end\n");
-	assert_int_equal(decide(set, "mx2.test", false, &r), MX_DROP);
+	assert_int_equal(decide(set, "mx2.test", &r), MX_DROP);
 	assert_non_null(strstr(logged, "mx2.test is held until"));
 	script_set_unref(set);
 	set = load("function CheckServer() error('never asked') end\n");
-	assert_int_equal(decide(set, "mx2.test", false, &r), MX_DROP);
+	assert_int_equal(decide(set, "mx2.test", &r), MX_DROP);
 	assert_non_null(strstr(r.why, "hold on server mx2.test"));
 	holds_forget(); /* as after a restart */
-	assert_int_equal(decide(set, "mx2.test", false, &r), MX_DROP);
+	assert_int_equal(decide(set, "mx2.test", &r), MX_DROP);
 	script_set_unref(set);
 }
 
@@ -304,12 +311,12 @@ static void test_holds_by_hand(void **state)
 	put_hold(STORE_DOMAIN, "example.com", 60000);
 	put_hold(STORE_ADDRESS, "192.0.2.1", 60000);
 	put_hold(STORE_SERVER, "over.test", -1);
-	assert_int_equal(decide(set, "mx1.test", false, &r), MX_DROP);
+	assert_int_equal(decide(set, "mx1.test", &r), MX_DROP);
 	assert_non_null(strstr(r.why, "hold on domain example.com"));
 	assert_non_null(strstr(r.why, "by ann: by hand"));
 	assert_true(mx_decision_held(&c, "x.test", "192.0.2.1", &r));
 	put_hold(STORE_PROVIDER, "example.net", 120000);
-	assert_int_equal(decide(set, "mx1.example.net", false, &r), MX_DROP);
+	assert_int_equal(decide(set, "mx1.example.net", &r), MX_DROP);
 	assert_non_null(strstr(r.why, "hold on provider example.net"));
 	script_set_unref(set);
 }
@@ -325,16 +332,16 @@ static void test_released_for_some_time(void **state)
 	put_hold(STORE_SERVER, "mx1.example.net", 60000);
 	put_hold(STORE_SERVER, "!MX1.example.net", 60000);
 	put_hold(STORE_SERVER, "!mx2.example.net", -1);
-	assert_int_equal(decide(set, "mx1.example.net", false, &r), MX_USE);
+	assert_int_equal(decide(set, "mx1.example.net", &r), MX_USE);
 	assert_non_null(strstr(r.why, "server mx1.example.net released until "));
 	assert_non_null(strstr(r.why, "by ann: CheckServer is not asked"));
-	assert_int_equal(decide(set, "mx2.example.net", false, &r), MX_DROP);
+	assert_int_equal(decide(set, "mx2.example.net", &r), MX_DROP);
 	put_hold(STORE_PROVIDER, "example.net", 60000);
-	assert_int_equal(decide(set, "mx1.example.net", false, &r), MX_DROP);
+	assert_int_equal(decide(set, "mx1.example.net", &r), MX_DROP);
 	put_hold(STORE_PROVIDER, "!example.net", 60000);
-	assert_int_equal(decide(set, "mx3.example.net", false, &r), MX_USE);
+	assert_int_equal(decide(set, "mx3.example.net", &r), MX_USE);
 	put_hold(STORE_ALL, "", 60000);
-	assert_int_equal(decide(set, "mx3.example.net", false, &r), MX_DROP);
+	assert_int_equal(decide(set, "mx3.example.net", &r), MX_DROP);
 	script_set_unref(set);
 }
 
@@ -400,7 +407,7 @@ static void test_on_error(void **state)
 	script_rig_open(&rig, (const char *const[]){"lua.on_error=tempfail", NULL});
 	log_capture(hear, NULL);
 	set = load("function CheckServer() error('x') end\n");
-	assert_int_equal(decide(set, "mx1.test", false, &r), MX_LATER);
+	assert_int_equal(decide(set, "mx1.test", &r), MX_LATER);
 	script_set_unref(set);
 }
 

@@ -48,15 +48,21 @@ static int teardown(void **state)
 	return 0;
 }
 
-static struct script_set *load(const char *script)
+static struct script_set *load_by(
+    const char *script, struct script_set *(*how)(struct config *, char *, size_t))
 {
 	char error[500] = "";
 	struct script_set *set;
 
 	script_rig_write(&rig, "mxserverrules.lua", script);
-	set = script_set_load(rig.config, error, sizeof error);
+	set = how(rig.config, error, sizeof error);
 	assert_string_equal(error, "");
 	return set;
+}
+
+static struct script_set *load(const char *script)
+{
+	return load_by(script, script_set_load);
 }
 
 /* "OK value", "NOTFOUND " ...; to be freed */
@@ -191,15 +197,15 @@ static void test_the_last_answer(void **state)
 
 static void test_the_story(void **state)
 {
-	struct script_set *set = load("function GetOverrides() return {'a.test', 'b.test'} end\n"
-				      "function CheckServer(d, mx)\n"
-				      "  if mx == 'b.test' then return false, 5 end\n"
-				      "end\n");
+	struct script_set *set = load_by("function GetOverrides() return {'a.test', 'b.test'} end\n"
+					 "function CheckServer(d, mx)\n"
+					 "  if mx == 'b.test' then return false, 5 end\n"
+					 "end\n",
+	    script_set_load_to_look);
 	struct strlist story = STRLIST_INIT;
 	struct route r = {.story = &story};
 	struct mx_case c = {.set = set,
 	    .deadline_ms = clock_ms() + 5000,
-	    .dry = true,
 	    .delivery = {.domain = "one.test", .connection_name = ""}};
 	struct hold_target b = {.server = "b.test"};
 	struct held held;
