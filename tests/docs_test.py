@@ -145,6 +145,18 @@ class Shown(unittest.TestCase):
                 self.assertIn(top, installed | build_only | {"scripts"}, f"{name} names {path}")
         self.assertGreater(named, 50)
 
+    def test_examples_are_listed(self):
+        """README.md says of each script what it is for and what it is copied to."""
+        with open(f"{HERE}/../README.md", encoding="utf-8") as file:
+            text = file.read()
+        rows = re.findall(r"^\| [^|]+ \| (`[^|]+) \| `(\w+)\.lua`[^|]*\|$", text, re.M)
+        listed = [name for names, _ in rows for name in re.findall(r"`([\w-]+\.lua)`", names)]
+        there = {os.path.basename(path) for path in glob.glob(f"{HERE}/../contrib/scripts/*.lua")}
+        self.assertEqual(sorted(listed + ["first.lua"]), sorted(there))
+        known = {"smtprules_1", "mxserverrules", "mxout", "relayout", "smtpsvr", "signature",
+                 "errors", "user_redirect", "delivery", "passwordcheck"}
+        self.assertLessEqual({target for _, target in rows}, known)
+
     def test_named_documents(self):
         """Links, and doc/... in comments, lead to documents that exist."""
         for name, text in texts("doc/*.md", "README.md", "contrib/*", "contrib/*/*"):
