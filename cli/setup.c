@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/list.h"
 #include "common/log.h"
+#include "common/queue_record.h"
 #include "lua-bindings/profile.h"
 #include "lua-bindings/relayout.h"
 
@@ -117,11 +118,13 @@ static void print_maps(FILE *out, const struct setup *s)
 		fputs("recipient_canonical_classes = envelope_recipient\n", out);
 	if (wants_requeue(s)) /* no other field of any message asks the socket */
 		fprintf(out,
-		    "# relayout.lua: messages that every sender skipped; in front of other tables; "
-		    "Postfix 3.7\n"
+		    "# relayout.lua: messages that every sender skipped. In front of what the two "
+		    "have already, with a\n"
+		    "# comma: of two lines the last one counts. Postfix 3.7\n"
 		    "header_checks = pipemap:{regexp:{{/^(" RELAYOUT_HELD_FIELD
-		    ":.*)$$/ $$1}},%s:header}\n",
-		    s->socket);
+		    ": [0-9A-Za-z]+-[0-9a-f]{%d})$$/ $$1}},%s:requeue}\n"
+		    "smtp_header_checks = regexp:{{/^" RELAYOUT_HELD_FIELD ":/ IGNORE}}\n",
+		    QUEUE_RECORD_TOKEN_BYTES - 1, s->socket);
 	if (s->dialogue)
 		fputs(
 		    "# a reused connection does not show its host; servers are tried in the order "
@@ -194,10 +197,6 @@ static void print_service(FILE *out, const struct setup *s, const struct sender_
 	      "  -o smtp_tls_policy_maps=\n"
 	      "  -o smtp_discard_ehlo_keyword_address_maps=\n",
 	    out);
-	if (wants_requeue(s))
-		fputs("  -o { smtp_header_checks = regexp:{{/^" RELAYOUT_HELD_FIELD
-		      ":/ IGNORE}} }\n",
-		    out);
 	if (s->relay_dialogue)
 		fprintf(out,
 		    "  -o smtp_reply_filter=%s:reply.%d\n"

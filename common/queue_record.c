@@ -43,6 +43,7 @@ static const struct {
     {"held_before", VALUE_NUMBER, offsetof(struct queue_record, held_before_ms)},
     {"retries", VALUE_NUMBER, offsetof(struct queue_record, retries)},
     {"last_try", VALUE_NUMBER, offsetof(struct queue_record, last_try_ms)},
+    {"asked", VALUE_NUMBER, offsetof(struct queue_record, asked_ms)},
     {"last_chance", VALUE_NUMBER, offsetof(struct queue_record, last_chance)},
     {"recipient", VALUE_LIST, offsetof(struct queue_record, recipients)},
     {"header", VALUE_LIST, offsetof(struct queue_record, header_lines)},
@@ -279,6 +280,16 @@ bool queue_record_load(const char *directory, const char *id, struct queue_recor
 		errno = EBADMSG;
 	}
 	return fine;
+}
+
+int64_t queue_record_written_ms(const char *directory, const char *id)
+{
+	char *path = xasprintf("%s/%s", directory, id);
+	struct stat st;
+	int rc = queue_record_is_id(id) ? stat(path, &st) : -1;
+
+	free(path);
+	return rc == 0 ? (int64_t)st.st_mtime * 1000 : 0;
 }
 
 void queue_record_remove(const char *directory, const char *id)

@@ -4,7 +4,8 @@
  * the message comes in, the queue agent changes and removes it. It is the only proof that a hold is
  * ours: a message without a whole record is never touched. Files are replaced in one step, so a
  * reader sees the old one or the new one; one that stands for a hold is on the disk before the
- * message is held. Any thread, any process; the agent is the only one that changes a file. */
+ * message is held. Any thread, any process; the agent is the only one that changes a file, but for
+ * the map `requeue`, which uses the token of a message that is requeued. */
 #pragma once
 
 #include "common/list.h"
@@ -27,6 +28,7 @@ struct queue_record { /* zero it before use; owns its strings */
 	int64_t held_ms;	      /* since when we hold it; 0 = we do not */
 	int64_t held_before_ms;	      /* how long earlier holds lasted, together */
 	int64_t retries, last_try_ms; /* of the last try that CheckFile() was asked after */
+	int64_t asked_ms;	      /* when the token was used (map_requeue.h); 0 = it is good */
 	int64_t last_chance;	      /* 1: returned to its sender when the next try fails */
 	struct strlist recipients, header_lines;
 };
@@ -41,6 +43,8 @@ bool queue_record_is_id(const char *id);
 bool queue_record_save(const char *directory, const char *id, const struct queue_record *);
 /* False: there is none, or it is damaged (errno is EBADMSG). *r is cleared first. */
 bool queue_record_load(const char *directory, const char *id, struct queue_record *r);
+/* When the file was written, in milliseconds; 0: there is none. */
+int64_t queue_record_written_ms(const char *directory, const char *id);
 void queue_record_remove(const char *directory, const char *id);
 /* The ids of all records, added to `ids`; none when there is no directory. False with errno. */
 bool queue_record_list(const char *directory, struct strlist *ids);

@@ -14,6 +14,12 @@
 
 #define STORE_MS 2000
 #define CLOCK_SLACK_MS 2000 /* the queue knows whole seconds only */
+#define ASKED_MS 5000	    /* cleanup(8) has written the message, or has given up */
+
+/* The queues of Postfix; Sendmail's are named after them (agent_queue.h). */
+#define QUEUE_HELD "hold"
+#define QUEUE_WAITING "deferred"
+#define QUEUE_REQUEUED "maildrop"
 
 struct log_id agent_id(const struct candidate *c)
 {
@@ -155,7 +161,7 @@ static void ask_checkfile(const struct agent_run *p, struct candidate *c)
 /* ---- relayout.lua ---- */
 
 /* The sender that takes it now. The queue file names the first that was asked; another one is
- * found in the record when the message is requeued (map_header.h). */
+ * found in the record when the message is requeued (map_requeue.h). */
 static void take(
     const struct agent_run *p, struct candidate *c, const struct relayout_choice *choice)
 {
@@ -163,6 +169,7 @@ static void take(
 
 	free(c->record.chosen);
 	c->record.chosen = relayout_filter(choice->taker);
+	c->record.asked_ms = 0;
 	c->actions.Priority = choice->Priority;
 	c->requeue = p->config->agent.mta == AGENT_POSTFIX &&
 		     (c->record.filter == NULL || strcmp(c->record.chosen, c->record.filter) != 0);
@@ -224,7 +231,8 @@ static void look_at_held(const struct agent_run *p, struct candidate *c)
 	}
 }
 
-/* Released, by us or by hand. */
+/* Released, by us or by hand. When it was is not known: the time that the agent was away counts, so
+ * that a message is rather held too little. */
 static void end_hold(const struct agent_run *p, struct candidate *c)
 {
 	c->record.held_before_ms += p->now_ms - c->record.held_ms;
@@ -232,22 +240,33 @@ static void end_hold(const struct agent_run *p, struct candidate *c)
 	save(p, c);
 }
 
-static void hold(const struct agent_run *p, struct candidate *c)
+/* The hook was asked after this try. */
+static void note_try(struct candidate *c, int64_t retries, int64_t last_ms)
+{
+	c->record.retries = retries;
+	c->record.last_try_ms = last_ms;
+}
+
+static void hold(const struct agent_run *p, struct candidate *c, int64_t retries, int64_t last_ms)
 {
 	struct log_id id = agent_id(c);
 
 	if (held_too_long(p, c)) {
 		log_warn(&id, "queue agent: not held again, although CheckFile said so: it has "
 			      "been held for agent.most_hold_minutes");
+		note_try(c, retries, last_ms);
 		save(p, c);
 		return;
 	}
 	c->record.held_ms = p->now_ms; /* known to be ours before it is held */
-	if (!queue_record_save(p->config->agent.directory, c->entry.id, &c->record))
+	if (!queue_record_save(p->config->agent.directory, c->entry.id, &c->record)) {
 		log_error(&id, "not held, although CheckFile said so: %s: %s",
 		    p->config->agent.directory, strerror(errno));
-	else if (agent_act(p, c, QUEUE_HOLD))
+	} else if (agent_act(p, c, QUEUE_HOLD)) {
 		log_info(&id, "queue agent: held by CheckFile: %.200s", agent_reason(c));
+		note_try(c, retries, last_ms); /* not before: what fails is asked about again */
+		save(p, c);
+	}
 }
 
 /* ---- messages that wait for a try ---- */
@@ -284,12 +303,11 @@ static void look_at_deferred(const struct agent_run *p, struct candidate *c)
 		return;
 	if (c->actions.ForceRetry && too_soon(p, last_ms))
 		return; /* asked again by a later pass */
-	c->record.retries = retries;
-	c->record.last_try_ms = last_ms;
 	if (c->actions.SkipSend) {
-		hold(p, c);
+		hold(p, c, retries, last_ms);
 		return;
 	}
+	note_try(c, retries, last_ms);
 	c->record.last_chance = c->actions.ForceLastTry;
 	save(p, c);
 	if (c->actions.ForceLastTry)
@@ -298,33 +316,74 @@ static void look_at_deferred(const struct agent_run *p, struct candidate *c)
 		log_info(&id, "queue agent: tried again now: %.200s", agent_reason(c));
 }
 
-void agent_look(const struct agent_run *p, struct candidate *c)
+/* ---- any message ---- */
+
+/* Nobody can tell what is to become of it. What is held waits for the administrator; what waits to
+ * be requeued, since the map `requeue` cannot read the record either, goes without a sender in the
+ * end. */
+static void look_at_damaged(const struct agent_run *p, const struct candidate *c)
 {
 	const char *directory = p->config->agent.directory;
 	struct log_id id = agent_id(c);
-	bool is_held = strcmp(c->entry.queue, "hold") == 0;
+	int64_t age_ms = p->now_ms - queue_record_written_ms(directory, c->entry.id);
 
-	if (!queue_record_load(directory, c->entry.id, &c->record)) {
-		if (errno == EBADMSG && is_held)
-			log_error(&id,
-			    "queue agent: %s/%s is damaged: the message stays held; "
-			    "release it by postsuper -H",
-			    directory, c->entry.id);
-		return;
+	if (strcmp(c->entry.queue, QUEUE_HELD) == 0) {
+		log_error(&id,
+		    "queue agent: %s/%s is damaged: the message stays held; release it by "
+		    "postsuper -H",
+		    directory, c->entry.id);
+	} else if (strcmp(c->entry.queue, QUEUE_REQUEUED) == 0) {
+		bool over = age_ms > p->config->agent.most_hold_minutes * 60000LL;
+
+		log_error(&id, "queue agent: %s/%s is damaged: the message, which was requeued, %s",
+		    directory, c->entry.id,
+		    over ? "has waited for agent.most_hold_minutes and goes without its sender"
+			 : "waits; without this file it goes without its sender");
+		if (over)
+			queue_record_remove(directory, c->entry.id);
 	}
-	if (!is_ours(p, c)) {
-		log_warn(&id, "queue agent: this is another message than the one that was known "
-			      "under its id; left alone");
-		queue_record_remove(directory, c->entry.id);
+}
+
+/* Still there, and in one piece: whoever used the token has not finished. */
+static void renew_token(const struct agent_run *p, struct candidate *c)
+{
+	if (c->record.asked_ms == 0 || p->now_ms - c->record.asked_ms < ASKED_MS)
 		return;
-	}
-	if (is_held) {
+	c->record.asked_ms = 0;
+	save(p, c);
+}
+
+static void look_at_ours(const struct agent_run *p, struct candidate *c)
+{
+	const char *queue = c->entry.queue;
+
+	renew_token(p, c);
+	if (strcmp(queue, QUEUE_REQUEUED) == 0)
+		return; /* soon it is another message, which asks for its sender first */
+	if (strcmp(queue, QUEUE_HELD) == 0) {
 		if (c->record.held_ms != 0)
 			look_at_held(p, c);
 		return; /* somebody else's hold */
 	}
 	if (c->record.held_ms != 0)
 		end_hold(p, c);
-	if (strcmp(c->entry.queue, "deferred") == 0 && !is_relay(c))
+	if (strcmp(queue, QUEUE_WAITING) == 0 && !is_relay(c))
 		look_at_deferred(p, c);
+}
+
+void agent_look(const struct agent_run *p, struct candidate *c)
+{
+	const char *directory = p->config->agent.directory;
+	struct log_id id = agent_id(c);
+
+	if (!queue_record_load(directory, c->entry.id, &c->record)) {
+		if (errno == EBADMSG)
+			look_at_damaged(p, c);
+	} else if (is_ours(p, c)) {
+		look_at_ours(p, c);
+	} else {
+		log_warn(&id, "queue agent: this is another message than the one that was known "
+			      "under its id; left alone");
+		queue_record_remove(directory, c->entry.id);
+	}
 }

@@ -90,27 +90,33 @@ static bool read_queue(struct pass *p)
 	return false;
 }
 
-/* A message that moves while the queue is read may be passed over, so it must be missed twice. */
+/* A message that moves while the queue is read may be passed over, so it must be missed twice, but
+ * for one whose token was used: it was requeued, and has another id by now. */
+static bool has_gone(const struct pass *p, const char *id)
+{
+	struct queue_record r = {0};
+	bool known = queue_record_load(p->run.config->agent.directory, id, &r);
+	bool gone = r.asked_ms != 0 || (strlist_has(&p->memory->missing, id) &&
+					   (!known || p->run.now_ms - r.noted_ms > GRACE_MS));
+
+	queue_record_clear(&r);
+	return gone;
+}
+
 static void forget_gone(struct pass *p)
 {
-	const char *directory = p->run.config->agent.directory;
 	struct strlist missing = STRLIST_INIT;
-	struct queue_record r = {0};
 
 	for (size_t i = 0; i < p->records.n; i++) {
 		const char *id = p->records.v[i];
 
 		if (p->seen[i])
 			continue;
-		if (!strlist_has(&p->memory->missing, id))
-			strlist_add(&missing, id);
-		else if (!queue_record_load(directory, id, &r) ||
-			 p->run.now_ms - r.noted_ms > GRACE_MS)
-			queue_record_remove(directory, id);
+		if (has_gone(p, id))
+			queue_record_remove(p->run.config->agent.directory, id);
 		else
 			strlist_add(&missing, id);
 	}
-	queue_record_clear(&r);
 	strlist_clear(&p->memory->missing);
 	p->memory->missing = missing;
 }

@@ -6,15 +6,9 @@
  * number of nobody is a temporary error: the message must not go the wrong way because one daemon
  * has loaded a newer configuration than the other.
  *
- * For header_checks: a message that every sender skipped has X-Mailhooks-Requeue while Postfix
- * holds it. The queue agent writes the chosen sender into the message's record (queue_record.h) and
- * requeues it, which makes Postfix forget the sender of the first time and look at the field. What
- * the record cannot prove is not found; a record that cannot be read is a temporary error.
- *
- * No script runs. Thread-safe. */
+ * No script runs, nothing is waited for. Thread-safe. */
 #pragma once
 
 #include "policy/maps.h"
 
 struct map_answer map_header_answer(const struct map_query *, int number); /* number: not used */
-struct map_answer map_header_late(const struct map_query *, int number);   /* reads no record */

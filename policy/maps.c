@@ -8,6 +8,7 @@
 #include "policy/map_header.h"
 #include "policy/map_mx.h"
 #include "policy/map_reply.h"
+#include "policy/map_requeue.h"
 #include "policy/map_sendmail.h"
 #include "policy/map_srs.h"
 #include "policy/map_tls.h"
@@ -28,11 +29,12 @@ static const struct map {
     {"ehlo_in", .answer = ehlo_in_answer},
     {"ehlo_out", .answer = map_ehlo_out_answer},
     {"generic", .answer = map_generic_answer},
-    {"header", .answer = map_header_answer, .late = map_header_late},
+    {"header", .answer = map_header_answer, .late = map_header_answer},
     {"local_rule", .answer = map_local_rule_answer, .soon = true, .late = map_local_rule_late},
     {"mailertable", .answer = map_mailertable_answer, .soon = true, .late = map_mailertable_late},
     {"mx", .answer = map_mx_answer, .soon = true},
     {"reply", .answer = map_reply_answer, .senders = true},
+    {"requeue", .answer = map_requeue_answer, .late = map_requeue_late},
     {"server_tls", .answer = map_access_answer, .late = map_access_late},
     {"srs", .answer = map_srs_answer, .late = map_srs_answer},
     {"status", .answer = map_status_answer},

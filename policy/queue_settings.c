@@ -90,11 +90,11 @@ int64_t queue_settings_lifetime_s(const struct config *c)
 
 #define BETWEEN " \t\r\n,{}" /* what stands between the tables of a list, and inside pipemap */
 
-/* One of the tables is socketmap:ADDRESS:header, alone or within others. */
+/* One of the tables is socketmap:ADDRESS:requeue, alone or within others. */
 static bool has_our_map(char *tables)
 {
 	static const char *const types[] = {"socketmap:", "proxy:socketmap:"};
-	static const char map[] = ":header";
+	static const char map[] = ":requeue";
 	char *rest;
 
 	for (char *t = strtok_r(tables, BETWEEN, &rest); t != NULL;
@@ -126,7 +126,7 @@ const char *queue_settings_no_requeue(const struct config *c)
 	fine = ask_for_service(c, cleanup, "header_checks", &said);
 	free(cleanup);
 	if (!fine || !has_our_map(said.text))
-		return "header_checks of Postfix does not ask the map \"header\": the message "
+		return "header_checks of Postfix does not ask the map \"requeue\": the message "
 		       "would go without its sender; `mailhooks setup` has the line";
 	return NULL;
 }

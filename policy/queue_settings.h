@@ -10,6 +10,6 @@
 
 /* How old a message may be before Postfix returns it after a try that fails; -1: not known. */
 int64_t queue_settings_lifetime_s(const struct config *);
-/* NULL: a message that is requeued asks the map `header` for its sender, which Postfix forgets.
+/* NULL: a message that is requeued asks the map `requeue` for its sender, which Postfix forgets.
  * Else what is in the way. */
 const char *queue_settings_no_requeue(const struct config *);

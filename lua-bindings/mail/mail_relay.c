@@ -63,7 +63,7 @@ static void send_through(
 	m->relay_batv = p->UseBATV;
 }
 
-/* The field by which the map `header` knows the message when it is requeued (map_header.h). */
+/* The field by which the map `requeue` knows the message when it is requeued (map_requeue.h). */
 static void add_token_field(struct mail *m, const char *token)
 {
 	char value[64];

@@ -31,6 +31,13 @@ class Site:
         self.queue = queue.Queue("postfix", "/usr/sbin", self.server.etc)
         self.settings = (*self.queue.settings, f"store=sqlite:{policy.directory}/store.db")
 
+    def replace_commands(self):
+        """An empty directory for the commands of mailhooks-queue."""
+        commands = self.queue.directory / "commands"
+        commands.mkdir()
+        self.queue.settings = (*self.queue.settings, f"agent.commands={commands}")
+        return commands
+
     def start(self, at_submission, later=None, *options, log=False):
         self.milter.start(None, *self.settings, mxout=script(at_submission))
         self.queue.start()
@@ -140,6 +147,24 @@ def test_deferred_messages(site, sink):
     site.server.wait_deliveries(2)
 
 
+def test_hold_that_fails(site, sink):
+    """Asked again in the next pass, although there was no other try."""
+    sink.answer("RCPT", "450 4.2.1 later", host=HOST)
+    commands = site.replace_commands()
+    (commands / "postsuper").write_text(f"#!/bin/sh\n[ -e {commands}/works ] || exit 1\n"
+                                        'exec /usr/sbin/postsuper "$@"\n')
+    (commands / "postsuper").chmod(0o755)
+    (commands / "postqueue").symlink_to("/usr/sbin/postqueue")
+    site.start("", SKIP, log=True)
+    queue_id = site.send(settle=False)
+    site.queue.wait_log(f"request 'h{queue_id}' not done")
+    assert site.state(queue_id) == "deferred"
+    (commands / "works").touch()
+    site.wait_state(queue_id, "hold")
+    asked = [line.split("\t") for line in site.policy.out().splitlines()]
+    assert {a[1] for a in asked} == {"1"} and len(asked) >= 2
+
+
 def test_last_try_of_a_deferred_message(site, sink):
     sink.answer("RCPT", "450 4.2.1 later", host=HOST)
     site.start("", "what.ForceLastTry, what.ForceRetry = true, true", log=True)
@@ -243,12 +268,9 @@ def test_after_a_long_dialogue(site):
 
 def test_stopped_while_the_queue_is_listed(site):
     """A list may take minutes; neither daemon waits for it when it is told to stop."""
-    commands = site.queue.directory / "commands"
-    commands.mkdir()
+    commands = site.replace_commands()
     (commands / "postqueue").write_text(f"#!/bin/sh\necho >> {commands}/begun\nexec sleep 600\n")
     (commands / "postqueue").chmod(0o755)
-    site.queue.settings = tuple(f"agent.commands={commands}" if s.startswith("agent.commands=") else s
-                                for s in site.queue.settings)
     site.start(SKIP)
     site.send()
 

@@ -1,7 +1,9 @@
 """Messages that every sender of relayout.lua skips: held by Postfix, asked about again by the queue
 agent, and sent through the sender that takes them then, be it another one than the first."""
 
+import os
 import re
+import time
 
 import pytest
 
@@ -12,7 +14,7 @@ from rig.deciding import sockets   # noqa: F401 (fixture)
 from rig.relays import RELAYS
 
 SENDER, BOB = "ann@sender.test", "bob@one.test"
-MESSAGE = "From: ann@sender.test\nSubject: hi\n\nhello\n"
+MESSAGE = "From: ann@sender.test\nX-Own: no\nSubject: hi\n\nhello\n"
 FIELD = "X-Mailhooks-Requeue"
 NOBODY = "function CheckFile(name, what) what.SkipSend, what.Reason = true, 'closed' return what end"
 
@@ -53,21 +55,39 @@ class Site:
     def state(self, queue_id):
         return self.queue.state(self.postfix, queue_id)
 
-    def token(self, queue_id):
+    def field(self, queue_id):
+        """The genuine field of a message."""
         record = (self.queue.records / queue_id).read_text()
-        return re.search(r"^token 32\n([0-9a-f]{32})\n", record, re.M)[1]
+        return f"{FIELD}: {queue_id}-" + re.search(r"^token 32\n([0-9a-f]{32})\n", record, re.M)[1]
+
+    def look_up(self, field):
+        return self.policy.look_up("requeue", field)
+
+    def pick_up(self):
+        """What pickup(8) does once a minute, until nothing waits any more."""
+        def picked_up():
+            machine.run("postkick", "-c", self.postfix.etc, "public", "pickup", "W",
+                        env=self.postfix.env, check=False)
+            return self.postfix.queue() == []
+        machine.wait_until(picked_up, 15, "an empty queue")
 
     def arrived(self, name):
         delivery = self.postfix.wait_delivery(recipient=BOB)
-        assert delivery.host == RELAYS[name] and delivery.header(FIELD) == []
+        assert delivery.host == RELAYS[name]
+        assert (delivery.header(FIELD), delivery.header("X-Own")) == ([], ["yes"])
         machine.wait_until(lambda: self.postfix.queue() == [], 10, "an empty queue")
 
 
 @pytest.fixture(scope="module")
 def postfix_of_module(world, name_server, sockets):
     service = policy_module.Policy(sockets)
-    made = relays.written(service, relays.configuration(), NOBODY, "agent.mta=postfix")
-    server = relays.start_postfix(world, 2780, milter_module.Milter(sockets / "milter.sock"), *made)
+    parameters, master = relays.written(service, relays.configuration(), NOBODY,
+                                        "agent.mta=postfix")
+    for name, own in (("header_checks", "regexp:{{/^X-Own: no/ IGNORE}}"),   # the administrator's
+                      ("smtp_header_checks", "regexp:{{/^Subject:/ PREPEND X-Own: yes}}")):
+        parameters[name] += f", {own}"
+    server = relays.start_postfix(world, 2780, milter_module.Milter(sockets / "milter.sock"),
+                                  parameters, master)
     yield server
     server.stop()
 
@@ -110,11 +130,7 @@ def test_requeued_once_although_killed(site):
     site.policy.kill()
     site.policy.start(None, *site.settings, config=relays.configuration())
 
-    def tried_again():   # by pickup(8) once a minute when the service was away
-        machine.run("postkick", "-c", site.postfix.etc, "public", "pickup", "W",
-                    env=site.postfix.env, check=False)
-        return site.postfix.queue() == []
-    machine.wait_until(tried_again, 15, "an empty queue")
+    site.pick_up()
     site.arrived("other")
     assert len(site.postfix.deliveries(recipient=BOB)) == 1
 
@@ -124,10 +140,10 @@ def test_forged_fields(site):
     message, and none of it is delivered."""
     site.start(NOBODY)
     queue_id = site.hold()
-    genuine = f"{FIELD}: {queue_id}-{site.token(queue_id)}"
+    genuine = site.field(queue_id)
     for key in (f"{FIELD}: {queue_id}-", f"{FIELD}: {queue_id}", f"{FIELD}: -", f"{FIELD}:",
                 f"{FIELD}: ../../{queue_id}-x", f"{FIELD}: {queue_id}-{'0' * 32}"):
-        assert site.policy.look_up("header", key).startswith("NOTFOUND"), key
+        assert site.look_up(key).startswith("NOTFOUND"), key
     site.milter.script("relayout.lua", only("other"))
     site.milter.reload()
     assert site.postfix.send(SENDER, BOB, f"{genuine}\nx-mailhooks-requeue : 1-2\n{MESSAGE}").ok
@@ -143,7 +159,7 @@ def test_requeued_by_hand(site):
     site.policy.stop()
     site.policy.start(None, *site.settings, "agent.mta=none", config=relays.configuration())
     machine.run("postsuper", "-c", site.postfix.etc, "-r", queue_id, env=site.postfix.env)
-    machine.run("postkick", "-c", site.postfix.etc, "public", "pickup", "W", env=site.postfix.env)
+    site.pick_up()
     site.arrived("big")
 
 
@@ -160,15 +176,65 @@ def test_while_records_cannot_be_read(site):
     """A requeued message waits rather than go another way."""
     site.start(NOBODY)
     queue_id = site.hold()
-    key = f"{FIELD}: {queue_id}-{site.token(queue_id)}"
+    key = site.field(queue_id)
     record = site.queue.records / queue_id
     text = record.read_text()
     site.policy.stop()
     record.write_text(text.replace("chosen 0\n\n", "chosen 6\nx:[y]z\n"))
     site.policy.start(None, *site.settings, "agent.mta=none", config=relays.configuration())
-    assert site.policy.look_up("header", key) == "OK FILTER x:[y]z"
+    assert site.look_up(key) == "OK FILTER x:[y]z"
     record.write_text(text[:40])
-    assert site.policy.look_up("header", key).startswith("TEMP ")
+    assert site.look_up(key).startswith("TEMP ")
+
+
+def test_field_is_good_once(site):
+    """A bounce shows it to the sender, who may put it into other mail of his. It is good again only
+    when the message is still in the queue."""
+    site.start(NOBODY)
+    queue_id = site.hold()
+    genuine = site.field(queue_id)
+    assert site.look_up(genuine) == f"OK FILTER mailhooks-sender-0:[{RELAYS['big']}]:25"
+    assert site.look_up(genuine).startswith("TEMP ")
+    machine.wait_until(lambda: site.look_up(genuine).startswith("OK "), 15, "another answer")
+    site.change(only("other"))
+    site.arrived("other")
+    answers = set()
+
+    def gone():
+        answers.add(answer := site.look_up(genuine))
+        return answer.startswith("NOTFOUND")
+    machine.wait_until(gone, 15, "an end")
+    assert [a for a in answers if a.startswith("OK")] == []
+    assert not (site.queue.records / queue_id).exists()
+
+
+def test_field_after_the_release(site, sink):
+    """Postfix warns and bounces now; the queue file knows the sender."""
+    site.start(NOBODY)
+    queue_id = site.hold()
+    genuine = site.field(queue_id)
+    sink.answer("RCPT", "450 4.2.1 later", host=RELAYS["big"])
+    site.change(only("big"))
+    site.queue.wait_state(site.postfix, queue_id, "deferred")
+    machine.wait_until(lambda: site.look_up(genuine).startswith("NOTFOUND"), 15, "no answer")
+    assert (site.queue.records / queue_id).exists()
+
+
+def test_damaged_record_of_a_requeued_message(site):
+    """It waits, but not for ever: after agent.most_hold_minutes it goes the way of any other."""
+    site.start(NOBODY)
+    queue_id = site.hold()
+    site.policy.stop()
+    record = site.queue.records / queue_id
+    record.write_text(record.read_text()[:40])
+    site.policy.start(None, *site.settings, config=relays.configuration())
+    machine.run("postsuper", "-c", site.postfix.etc, "-r", queue_id, env=site.postfix.env)
+    site.policy.wait_log(f"queue={queue_id} .*is damaged: the message, which was requeued, waits")
+    assert site.postfix.deliveries() == []
+    os.utime(record, (time.time() - 4321 * 60,) * 2)
+    site.policy.wait_log(f"queue={queue_id} .*goes without its sender")
+    site.pick_up()
+    assert site.postfix.wait_delivery(recipient=BOB).host not in RELAYS.values()
 
 
 def test_limit_of_a_hold(site):

@@ -189,7 +189,7 @@ static void put_postconf(const char *header_checks, const char *of_services)
 	free(text);
 }
 
-#define OURS "socketmap:unix:a.sock:header"
+#define OURS "socketmap:unix:a.sock:requeue"
 
 /* A message that would lose its sender stays as it is. */
 static void test_requeue_needs_the_map(void **state)
@@ -201,13 +201,14 @@ static void test_requeue_needs_the_map(void **state)
 	    {"pipemap:{regexp:/etc/postfix/requeue," OURS "}", "", NULL},
 	    {"pipemap:{regexp:{{/^(X: [0-9a-f]{32})$/ $1}}, " OURS "} pcre:/etc/x", "", NULL},
 	    {"pcre:/etc/x, proxy:" OURS, "", NULL},
-	    {"socketmap:inet:127.0.0.1:99:header", "", NULL},
+	    {"socketmap:inet:127.0.0.1:99:requeue", "", NULL},
 	    {"", "", "mailhooks setup"},
 	    {"regexp:/etc/postfix/header_checks", "", "mailhooks setup"},
-	    {"pcre:/etc/postfix:header", "", "mailhooks setup"},
-	    {"socketmap:unix:a.sock:header_checks", "", "mailhooks setup"},
-	    {"socketmap:unix:a:headers.sock:x", "", "mailhooks setup"},
-	    {"pipemap:{socketmap:unix:a.sock:x,texthash:/etc/x:header}", "", "mailhooks setup"},
+	    {"pcre:/etc/postfix:requeue", "", "mailhooks setup"},
+	    {"socketmap:unix:a.sock:requeue_checks", "", "mailhooks setup"},
+	    {"socketmap:unix:a.sock:header", "", "mailhooks setup"},
+	    {"socketmap:unix:a:requeues.sock:x", "", "mailhooks setup"},
+	    {"pipemap:{socketmap:unix:a.sock:x,texthash:/etc/x:requeue}", "", "mailhooks setup"},
 	    {OURS, "-P,cleanup/*/header_checks) echo ;;", "mailhooks setup"},
 	    {"", "-P,cleanup/*/header_checks) echo " OURS " ;;", NULL},
 	    {OURS,

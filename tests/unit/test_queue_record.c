@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -42,6 +43,7 @@ static void fill(struct queue_record *r)
 	    .held_before_ms = 9,
 	    .retries = 10,
 	    .last_try_ms = 11,
+	    .asked_ms = 12,
 	    .last_chance = 1};
 	xreplace(&r->sender, "ann@one.test");
 	xreplace(&r->token, "abc");
@@ -77,6 +79,7 @@ static void test_kept(void **state)
 	assert_string_equal(back.chosen, r.chosen);
 	assert_int_equal(back.retries, 10);
 	assert_int_equal(back.last_try_ms, 11);
+	assert_int_equal(back.asked_ms, 12);
 	assert_int_equal(back.last_chance, 1);
 	assert_int_equal(back.recipients.n, 2);
 	assert_string_equal(back.recipients.v[1], "eve@two.test");
@@ -85,9 +88,12 @@ static void test_kept(void **state)
 	assert_true(queue_record_list(directory, &ids));
 	assert_int_equal(ids.n, 1);
 	assert_string_equal(ids.v[0], "4WxyzABCD1");
+	assert_true(llabs(queue_record_written_ms(directory, "4WxyzABCD1") -
+			  (int64_t)time(NULL) * 1000) < 3600000);
 	queue_record_remove(directory, "4WxyzABCD1");
 	assert_false(queue_record_load(directory, "4WxyzABCD1", &back));
 	assert_int_equal(errno, ENOENT);
+	assert_int_equal(queue_record_written_ms(directory, "4WxyzABCD1"), 0);
 	strlist_clear(&ids);
 	queue_record_clear(&r);
 }
