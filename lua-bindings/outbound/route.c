@@ -130,6 +130,13 @@ static enum route_answer from_dns(struct mx_case *c, struct route *r)
 	return ROUTE_MTA;
 }
 
+/* What a hook that did not answer leads to: one that failed counts as absent with lua.on_error =
+ * accept, but of one that was late nobody knows what it would have said. */
+static bool is_unknown(const struct mx_case *c)
+{
+	return mxserverrules_must_fail(c->set) || clock_ms() >= c->deadline_ms;
+}
+
 /* *own: they are the script's. */
 static enum route_answer begin(struct mx_case *c, struct route *r, bool *own)
 {
@@ -139,7 +146,7 @@ static enum route_answer begin(struct mx_case *c, struct route *r, bool *own)
 	if (c->rules != NULL)
 		answer = mxserverrules_overrides(c->rules, &r->servers, &go_on);
 	*own = answer == MX_DECIDED && r->servers.n > 0;
-	if (answer == MX_FAILED && mxserverrules_must_fail(c->set))
+	if (answer == MX_FAILED && is_unknown(c))
 		return ROUTE_UNKNOWN;
 	if (!go_on) {
 		tell_where(c, r, "GetOverrides", "continue = false");
@@ -223,7 +230,7 @@ static enum route_answer finish(
 
 	if (c->rules != NULL)
 		answer = mxserverrules_final(c->rules, &r->servers);
-	if (answer == MX_FAILED && mxserverrules_must_fail(c->set))
+	if (answer == MX_FAILED && is_unknown(c))
 		return ROUTE_UNKNOWN;
 	if (answer == MX_DECIDED) {
 		r->waits = false;
@@ -265,7 +272,7 @@ enum route_answer route_find(struct mx_case *c, struct route *r)
 	if (!r->alone)
 		mx_decision_facts(c, &c->delivery.retries, &c->delivery.size);
 	if (mxserverrules_open(c->set, &c->delivery, c->id, c->deadline_ms, &c->rules) == MX_FAILED)
-		return mxserverrules_must_fail(c->set) ? ROUTE_UNKNOWN : ROUTE_MTA;
+		return is_unknown(c) ? ROUTE_UNKNOWN : ROUTE_MTA;
 	answer = find(c, r);
 	mxserverrules_close(c->rules);
 	c->rules = NULL;

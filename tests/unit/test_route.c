@@ -31,8 +31,9 @@ static int setup(void **state)
 {
 	(void)state;
 	/* nobody answers there: what DNS would say is not known */
-	script_rig_open(&rig, (const char *const[]){"dns.servers=127.0.0.1:9",
-				  "outbound.holds_ms=0", "outbound.local_domains=ours.test", NULL});
+	script_rig_open(
+	    &rig, (const char *const[]){"dns.servers=127.0.0.1:9", "outbound.holds_ms=0",
+		      "outbound.local_domains=ours.test", "lua.instructions=1000000000000", NULL});
 	log_capture(hear, NULL);
 	return 0;
 }
@@ -195,6 +196,24 @@ static void test_the_last_answer(void **state)
 	script_set_unref(set);
 }
 
+/* A script that is late has not said that it has no opinion. */
+static void test_a_late_script(void **state)
+{
+	static const char *const scripts[] = {"function GetOverrides() while true do end end",
+	    "function GetOverrides() return {'a.test'} end\n"
+	    "function FinalOverrides() while true do end end"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++) {
+		struct script_set *set = load(scripts[i]);
+		char *got = ask(set, "bob@one.test", 200, false);
+
+		assert_string_equal(got, "TEMP no route in time");
+		free(got);
+		script_set_unref(set);
+	}
+}
+
 static void test_the_story(void **state)
 {
 	struct script_set *set = load_by("function GetOverrides() return {'a.test', 'b.test'} end\n"
@@ -275,6 +294,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_no_usable_server, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_a_domain_waits, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_the_last_answer, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_a_late_script, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_the_story, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_sendmail, setup, teardown),
 	};
