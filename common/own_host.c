@@ -100,20 +100,20 @@ bool own_host_address(const struct config *cfg, const struct ip_address *address
 	return ours;
 }
 
-bool own_host_is(const struct config *cfg, const char *name, int ms)
+enum own_host own_host_is(const struct config *cfg, const char *name, int ms)
 {
 	const struct dns_options options = {.servers = cfg->dns.servers,
 	    .breaker_failures = (unsigned)cfg->dns.breaker_failures,
 	    .breaker_ms = (unsigned)cfg->dns.breaker_ms};
 	struct ip_address found[ADDRESSES];
+	enum dns_status status;
 	size_t n = 0;
 
 	if (own_host_name(cfg, name))
-		return true;
-	if (ms <= 0 || dns_host_find(&options, name, found, ADDRESSES, &n, ms) != DNS_FOUND)
-		return false;
-	for (size_t i = 0; i < n; i++)
+		return OWN_HOST_YES;
+	status = ms > 0 ? dns_host_find(&options, name, found, ADDRESSES, &n, ms) : DNS_UNKNOWN;
+	for (size_t i = 0; i < n && status == DNS_FOUND; i++)
 		if (own_host_address(cfg, &found[i]))
-			return true;
-	return false;
+			return OWN_HOST_YES;
+	return status == DNS_UNKNOWN ? OWN_HOST_UNKNOWN : OWN_HOST_NO;
 }

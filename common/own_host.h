@@ -13,6 +13,9 @@ bool own_host_name(const struct config *, const char *name);
 /* The host name, or one of local_domains and outbound.local_domains. */
 bool own_host_domain(const struct config *, const char *domain);
 bool own_host_address(const struct config *, const struct ip_address *);
-/* One of our names, or a name of one of our addresses: asks DNS, for at most ms. No answer is no.
- */
-bool own_host_is(const struct config *, const char *name, int ms);
+
+enum own_host { OWN_HOST_NO, OWN_HOST_YES, OWN_HOST_UNKNOWN };
+
+/* One of our names, or a name of one of our addresses: asks DNS, for at most ms. Without an answer
+ * it is UNKNOWN. */
+enum own_host own_host_is(const struct config *, const char *name, int ms);

@@ -10,12 +10,15 @@
 #define BUCKETS 1024
 
 /* MX records of one answer come one right after the other; a later one is of another answer. */
-#define SAME_ANSWER_MS 5000
+#define SAME_ANSWER_MS 30000
+/* What Postfix was about to ask when a context was lost comes within this time. */
+#define UNSURE_MS 5000
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards all below */
 static struct delivery *buckets[BUCKETS];
 static struct delivery *newest, *oldest;
 static size_t ndeliveries;
+static int64_t sure_ms; /* who is unknown from then on is new */
 
 /* ---- the table ---- */
 
@@ -58,11 +61,13 @@ static void clear(struct delivery *d)
 	for (size_t i = 0; i < d->nhosts; i++)
 		free(d->hosts[i].host);
 	free(d->hosts);
+	for (size_t i = 0; i < d->naddresses; i++)
+		free(d->addresses[i].owner);
 	free(d->addresses);
 	d->hosts = NULL;
 	d->addresses = NULL;
 	d->nhosts = d->ndropped = d->naddresses = 0;
-	d->facts_known = d->stop = false;
+	d->whole = d->facts_known = d->stop = false;
 	d->retries = d->size = 0;
 	d->self = SELF_UNKNOWN;
 	strlist_clear(&d->asked);
@@ -85,8 +90,18 @@ static void remove_one(struct delivery *d)
 static void make_room(int64_t now)
 {
 	while (oldest != NULL && (ndeliveries >= LIMIT_DELIVERIES ||
-				     now - oldest->touched_ms > LIMIT_DELIVERY_SECONDS * 1000LL))
+				     now - oldest->touched_ms > LIMIT_DELIVERY_SECONDS * 1000LL)) {
+		if (ndeliveries >= LIMIT_DELIVERIES)
+			sure_ms = now + UNSURE_MS;
 		remove_one(oldest);
+	}
+}
+
+void delivery_start(void)
+{
+	pthread_mutex_lock(&lock);
+	sure_ms = clock_ms() + UNSURE_MS;
+	pthread_mutex_unlock(&lock);
 }
 
 struct delivery *delivery_enter(const struct peer *peer)
@@ -109,11 +124,22 @@ struct delivery *delivery_enter(const struct peer *peer)
 	d = xcalloc(1, sizeof *d);
 	d->peer = *peer;
 	d->touched_ms = now;
+	d->unsure = now < sure_ms;
 	d->next = *bucket_of(peer);
 	*bucket_of(peer) = d;
 	link_newest(d);
 	ndeliveries++;
 	return d;
+}
+
+struct delivery *delivery_enter_for(const struct peer *peer, uint64_t question)
+{
+	struct delivery *d = delivery_enter(peer);
+
+	if (d == NULL || d->question == question)
+		return d;
+	delivery_leave(d);
+	return NULL;
 }
 
 void delivery_leave(struct delivery *d)
@@ -167,18 +193,23 @@ void delivery_asks(struct delivery *d, const char *owner, const char *value)
 
 bool delivery_mx(struct delivery *d, const char *domain, const char *host, unsigned preference)
 {
-	bool begins = d->stage != DELIVERY_SERVERS || strcmp(d->domain, domain) != 0 ||
-		      has_record(d, host, preference) ||
-		      clock_ms() - d->touched_ms > SAME_ANSWER_MS;
+	bool more = d->stage == DELIVERY_SERVERS && strcmp(d->domain, domain) == 0;
+	bool begins =
+	    !more || has_record(d, host, preference) || clock_ms() - d->touched_ms > SAME_ANSWER_MS;
 
 	if (begins) {
 		clear(d);
 		d->stage = DELIVERY_SERVERS;
 		d->domain = xstrdup(domain);
+		/* when other records of the domain came before, who knows whether it begins here */
+		d->whole = !more && !d->unsure;
+		d->unsure = false;
 	}
 	if (d->nhosts < LIMIT_MX_SERVERS) {
 		d->hosts = xgrow(d->hosts, d->nhosts, sizeof *d->hosts);
 		d->hosts[d->nhosts++] = (struct delivery_host){xstrdup(host), preference, false};
+	} else {
+		d->whole = false;
 	}
 	return begins;
 }
@@ -189,6 +220,15 @@ void delivery_drop(struct delivery *d, const char *host)
 		if (!d->hosts[i].dropped && strcmp(d->hosts[i].host, host) == 0) {
 			d->hosts[i].dropped = true;
 			d->ndropped++;
+		}
+}
+
+void delivery_keep(struct delivery *d, const char *host)
+{
+	for (size_t i = 0; i < d->nhosts; i++)
+		if (d->hosts[i].dropped && strcmp(d->hosts[i].host, host) == 0) {
+			d->hosts[i].dropped = false;
+			d->ndropped--;
 		}
 }
 
@@ -203,10 +243,9 @@ const struct delivery_host *delivery_address(
 		h = NULL;
 	}
 	d->stage = DELIVERY_ADDRESSES;
-	if (h != NULL && d->naddresses < LIMIT_DELIVERY_ADDRESSES) {
+	if (d->naddresses < LIMIT_DELIVERY_ADDRESSES) {
 		d->addresses = xgrow(d->addresses, d->naddresses, sizeof *d->addresses);
-		d->addresses[d->naddresses++] =
-		    (struct delivery_address){(size_t)(h - d->hosts), *address};
+		d->addresses[d->naddresses++] = (struct delivery_address){xstrdup(owner), *address};
 	}
 	return h;
 }
@@ -231,16 +270,15 @@ static const char *host_at(const struct delivery *d, const struct ip_address *ad
 
 		if (a->family == address->family &&
 		    memcmp(a->bytes, address->bytes, sizeof a->bytes) == 0)
-			return d->hosts[d->addresses[i].host].host;
+			return d->addresses[i].owner;
 	}
 	return NULL;
 }
 
-const char *delivery_remote(struct delivery *d, const struct ip_address *address)
+void delivery_remote(struct delivery *d, const struct ip_address *address)
 {
 	d->stage = DELIVERY_DIALOGUE;
 	d->remote = *address;
-	return host_at(d, address);
 }
 
 const char *delivery_host(const struct delivery *d)

@@ -3,7 +3,9 @@
  * Such a process makes one delivery at a time and asks all its maps, so the process is the context
  * of a question: which next hop, which mail servers, which of them is being tried, how far the
  * dialogue has come. Where a delivery begins and ends follows from the questions themselves: the
- * functions below are the only ones that move it on.
+ * functions below are the only ones that move it on. What a question says is noted when it comes in
+ * (maps_heard()), whether or not it is answered in time: a question that is late or refused must
+ * not make a mail server invisible.
  *
  * The table is bounded (LIMIT_DELIVERIES): who was not heard of for the longest time goes, and
  * LIMIT_DELIVERY_SECONDS without a question end a context. What is lost costs a script some
@@ -43,7 +45,7 @@ struct delivery_host {
 };
 
 struct delivery_address {
-	size_t host; /* index of it */
+	char *owner;
 	struct ip_address address;
 };
 
@@ -62,6 +64,7 @@ struct delivery {
 	char *domain; /* whose MX records were seen; NULL: none */
 	struct delivery_host *hosts;
 	size_t nhosts, ndropped;
+	bool whole; /* no MX record of the domain is missing among the hosts */
 	struct delivery_address *addresses;
 	size_t naddresses;
 	bool facts_known, stop; /* stop: GetOverrides() said so */
@@ -83,14 +86,22 @@ struct delivery {
 		int code, sender;
 	} refusal; /* passed on as it came, until the next reply; of RCPT or of DATA */
 
+	uint64_t question; /* of the peer, the latest; those before have been answered */
+
 	/* delivery.c only */
+	bool unsure; /* it may have had an earlier life, which is forgotten */
 	struct peer peer;
 	int64_t touched_ms;
 	struct delivery *next, *newer, *older;
 };
 
+/* At the start of the process: deliveries that the one before it knew may be half way through their
+ * questions. */
+void delivery_start(void);
 /* NULL: the peer is not known. */
 struct delivery *delivery_enter(const struct peer *);
+/* To note what an answer says: NULL also when the question is over. */
+struct delivery *delivery_enter_for(const struct peer *, uint64_t question);
 void delivery_leave(struct delivery *); /* NULL is fine */
 void delivery_forget_all(void);		/* at the end of the process */
 
@@ -101,19 +112,21 @@ void delivery_asks(struct delivery *, const char *owner, const char *value);
 /* An MX record. True: a new delivery begins with it. The host is added unless it is known. */
 bool delivery_mx(struct delivery *, const char *domain, const char *host, unsigned preference);
 void delivery_drop(struct delivery *, const char *host);
+void delivery_keep(struct delivery *, const char *host); /* after all */
 /* An address record. The host it belongs to; NULL: none of the MX records' (a relay in brackets, a
- * domain without MX, an alias). Postfix never asks about a host that was dropped: then it is
- * another delivery. */
+ * domain without MX, an alias); its owner is noted all the same. Postfix never asks about a host
+ * that was dropped: then it is another delivery. */
 const struct delivery_host *delivery_address(
     struct delivery *, const char *owner, const struct ip_address *);
 /* The next hop is an address, about which no record was asked. */
 void delivery_literal(struct delivery *);
 /* A connection is going to be made. */
 void delivery_connect(struct delivery *);
-/* The remote address, as Postfix says it after the reply to EHLO. Its host, or NULL. */
-const char *delivery_remote(struct delivery *, const struct ip_address *);
-/* The host that is talked to, as far as that is known; NULL: it is not. */
+/* The remote address, as Postfix says it after the reply to EHLO. */
+void delivery_remote(struct delivery *, const struct ip_address *);
+/* The host that is talked to: the owner of its address; NULL: not known. */
 const char *delivery_host(const struct delivery *);
+
 /* ---- replies (delivery_dialogue.c) ---- */
 
 /* One line of a reply. True: it was the last one; d->reply has all of them. */

@@ -161,6 +161,7 @@ static int start(struct config *cfg)
 	base = event_base_new();
 	if (base == NULL)
 		return EX_OSERR;
+	delivery_start();
 	workers = dispatch_new(base, cfg->policy.workers, cfg->policy.queue, error, sizeof error);
 	if (workers != NULL)
 		server = server_new(base, workers, &sockets, cfg, error, sizeof error);

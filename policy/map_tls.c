@@ -43,40 +43,55 @@ struct map_answer map_tls_late(const struct map_query *q, int number)
 /* ---- the servers of the next hop ---- */
 
 /* Those that this delivery has seen. One that is not used now counts too: the answer is remembered,
- * and it may be back before the next one. False: it is about another domain. */
+ * and it may be back before the next one. False: they may not be all of them. */
 static bool servers_of_delivery(
     const struct map_query *q, const char *domain, struct mx_servers *out, int64_t *size)
 {
-	struct delivery *d = delivery_enter(&q->peer);
+	struct delivery *d = delivery_enter_for(&q->peer, q->question);
 	bool same = d != NULL && d->domain != NULL && strcmp(d->domain, domain) == 0;
+	bool whole = same && d->whole;
 
 	for (size_t i = 0; same && i < d->nhosts; i++)
 		mx_servers_add(out, d->hosts[i].host, d->hosts[i].preference, 0);
 	if (same)
 		*size = d->size;
 	delivery_leave(d);
-	return same && out->n > 0;
+	return whole;
+}
+
+static bool has_server(const struct mx_servers *servers, const char *host)
+{
+	for (size_t i = 0; i < servers->n; i++)
+		if (strcmp(servers->v[i].host, host) == 0)
+			return true;
+	return false;
+}
+
+/* Those of DNS besides. False: not known, or more than can be asked about. */
+static bool add_servers_of_dns(const struct map_query *q, const char *name, struct mx_servers *out)
+{
+	struct mx_servers dns = {0};
+	enum dns_status status = mx_lookup(
+	    script_set_config(q->set), name, &dns, (int)(q->deadline_ms - clock_ms()) / 2);
+	bool known = status == DNS_FOUND && dns.n < LIMIT_MX_SERVERS;
+
+	/* Postfix has seen an address: it is the server itself, unless there are MX records */
+	if (status == DNS_ABSENT && out->n == 0)
+		known = mx_servers_add(out, name, 0, 0);
+	for (size_t i = 0; i < dns.n && known; i++)
+		known = has_server(out, dns.v[i].host) ||
+			mx_servers_add(out, dns.v[i].host, dns.v[i].priority, 0);
+	mx_servers_clear(&dns);
+	return known;
 }
 
 static bool find_servers(
     const struct map_query *q, const char *name, bool host, struct mx_servers *out, int64_t *size)
 {
 	*size = 0;
-	if (servers_of_delivery(q, name, out, size) && !host)
-		return true;
-	mx_servers_clear(out);
 	if (host)
 		return mx_servers_add(out, name, 0, 0);
-	switch (mx_lookup(
-	    script_set_config(q->set), name, out, (int)(q->deadline_ms - clock_ms()) / 2)) {
-	case DNS_FOUND:
-		return true;
-	case DNS_ABSENT: /* no server, so no connection: any answer will do */
-		return mx_servers_add(out, name, 0, 0);
-	case DNS_UNKNOWN:
-		break;
-	}
-	return false;
+	return servers_of_delivery(q, name, out, size) || add_servers_of_dns(q, name, out);
 }
 
 /* ---- demands ---- */
@@ -150,16 +165,17 @@ static struct map_answer decide(const struct map_query *q, int number, const cha
 	return a;
 }
 
-static void note_connection(const struct map_query *q, const char *name)
+void map_tls_heard(const struct map_query *q, struct delivery *d)
 {
-	struct delivery *d = delivery_enter(&q->peer);
+	bool host;
+	char *name = strlen(q->key) == q->key_n ? next_hop_name(q->key, &host) : NULL;
 	struct ip_address ip;
 
-	if (d != NULL && name != NULL && ip_address_parse(&ip, name))
+	if (name != NULL && ip_address_parse(&ip, name))
 		delivery_literal(d);
-	if (d != NULL)
+	if (q->key[0] != '.')
 		delivery_connect(d);
-	delivery_leave(d);
+	free(name);
 }
 
 struct map_answer map_tls_answer(const struct map_query *q, int number)
@@ -168,23 +184,29 @@ struct map_answer map_tls_answer(const struct map_query *q, int number)
 	bool host;
 	char *name;
 
-	if (q->key[0] == '.') /* the parent domain: asked when nothing was found */
+	/* the parent domain is asked about when nothing was found */
+	if (q->key[0] == '.' || !wanted(q))
 		return not_found();
+	if (!maps_need_peer(q))
+		return (struct map_answer){SOCKETMAP_TEMP, xstrdup("not on a unix socket")};
 	name = strlen(q->key) == q->key_n ? next_hop_name(q->key, &host) : NULL;
-	note_connection(q, name);
-	if (!wanted(q))
-		a = not_found();
-	else if (!maps_need_peer(q))
-		a = (struct map_answer){SOCKETMAP_TEMP, xstrdup("not on a unix socket")};
-	else if (name == NULL)
-		a = map_tls_late(q, number);
-	else if (!answers_recall(q, false, &a))
+	if (name == NULL)
+		return map_tls_late(q, number);
+	if (!answers_recall(q, false, &a))
 		a = decide(q, number, name, host);
 	free(name);
 	return a;
 }
 
 /* ---- after EHLO ---- */
+
+void map_ehlo_out_heard(const struct map_query *q, struct delivery *d)
+{
+	struct ip_address remote;
+
+	if (ip_address_parse(&remote, q->key))
+		delivery_remote(d, &remote);
+}
 
 struct map_answer map_ehlo_out_answer(const struct map_query *q, int number)
 {
@@ -197,8 +219,10 @@ struct map_answer map_ehlo_out_answer(const struct map_query *q, int number)
 
 	if (!ip_address_parse(&remote, q->key) || !maps_need_peer(q))
 		return not_found();
-	d = delivery_enter(&q->peer);
-	known = delivery_remote(d, &remote);
+	d = delivery_enter_for(&q->peer, q->question);
+	if (d == NULL)
+		return not_found();
+	known = delivery_host(d);
 	server = xstrdup(known != NULL ? known : q->key);
 	domain = xstrdup(d->domain != NULL ? d->domain : server);
 	c = connection_of(q, domain, server, d->size, number);

@@ -3,6 +3,7 @@
 
 #include "common/list.h"
 #include "lua-bindings/relayout.h"
+#include "policy/delivery.h"
 #include "policy/ehlo_in.h"
 #include "policy/map_access.h"
 #include "policy/map_header.h"
@@ -24,21 +25,23 @@ static const struct map {
 	bool soon;    /* outbound.deadline_ms instead of policy.deadline_ms */
 	/* When time is up; waits for nothing. NULL: not found. */
 	struct map_answer (*late)(const struct map_query *, int number);
+	/* What the question itself says about its delivery; waits for nothing. */
+	void (*heard)(const struct map_query *, struct delivery *);
 } maps[] = {
     {"access", .answer = map_access_answer, .late = map_access_late},
     {"ehlo_in", .answer = ehlo_in_answer},
-    {"ehlo_out", .answer = map_ehlo_out_answer},
+    {"ehlo_out", .answer = map_ehlo_out_answer, .heard = map_ehlo_out_heard},
     {"generic", .answer = map_generic_answer},
     {"header", .answer = map_header_answer, .late = map_header_answer},
     {"local_rule", .answer = map_local_rule_answer, .soon = true, .late = map_local_rule_late},
     {"mailertable", .answer = map_mailertable_answer, .soon = true, .late = map_mailertable_late},
-    {"mx", .answer = map_mx_answer, .soon = true},
+    {"mx", .answer = map_mx_answer, .soon = true, .late = map_mx_late, .heard = map_mx_heard},
     {"reply", .answer = map_reply_answer, .senders = true},
     {"requeue", .answer = map_requeue_answer, .late = map_requeue_late},
     {"server_tls", .answer = map_access_answer, .late = map_access_late},
     {"srs", .answer = map_srs_answer, .late = map_srs_answer},
     {"status", .answer = map_status_answer},
-    {"tls", .answer = map_tls_answer, .late = map_tls_late},
+    {"tls", .answer = map_tls_answer, .late = map_tls_late, .heard = map_tls_heard},
     {"transport", .answer = map_transport_answer, .soon = true, .late = map_transport_late},
 };
 
@@ -110,6 +113,29 @@ static char *encode(const struct map_query *q, struct map_answer *a, size_t *siz
 	return out;
 }
 
+void maps_heard(struct map_query *q)
+{
+	int number;
+	const struct map *m = find(q->name, &number);
+	struct delivery *d = m != NULL && m->heard != NULL ? delivery_enter(&q->peer) : NULL;
+
+	if (d == NULL)
+		return;
+	q->question = ++d->question;
+	m->heard(q, d);
+	delivery_leave(d);
+}
+
+/* A worker that still has the question is not to note anything in its delivery any more. */
+static void end_question(const struct map_query *q)
+{
+	struct delivery *d = q->question != 0 ? delivery_enter_for(&q->peer, q->question) : NULL;
+
+	if (d != NULL)
+		d->question++;
+	delivery_leave(d);
+}
+
 char *maps_answer(const struct map_query *q, size_t *size)
 {
 	struct map_answer a = {SOCKETMAP_NOTFOUND, NULL};
@@ -129,6 +155,7 @@ char *maps_default(const struct map_query *q, size_t *size)
 	int number;
 	const struct map *m = find(q->name, &number);
 
+	end_question(q);
 	if (m != NULL && m->late != NULL)
 		a = m->late(q, number);
 	return encode(q, &a, size);

@@ -11,6 +11,8 @@
 
 #include <stdint.h>
 
+struct delivery;
+
 struct map_query {
 	struct script_set *set;
 	const char *name; /* as it was sent */
@@ -18,7 +20,8 @@ struct map_query {
 	size_t key_n;
 	int64_t deadline_ms;
 	const struct log_id *id;
-	struct peer peer; /* pid 0: not known */
+	struct peer peer;  /* pid 0: not known */
+	uint64_t question; /* number of it in the delivery (delivery.h), by maps_heard() */
 };
 
 struct map_answer {
@@ -26,6 +29,8 @@ struct map_answer {
 	char *value; /* malloc'ed, or NULL */
 };
 
+/* First of all, at once when it comes in, in the loop: moves its delivery on. */
+void maps_heard(struct map_query *);
 /* What to answer, encoded, malloc'ed, *size of bytes. Never NULL. In worker threads. */
 char *maps_answer(const struct map_query *, size_t *size);
 /* The same for a query that got no answer in time: at once, in the loop. */

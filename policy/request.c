@@ -20,6 +20,7 @@ struct request {
 	const char *listen;
 	struct log_id id;
 	struct peer peer;
+	uint64_t question;
 	void (*answered)(void *arg, const char *reply, size_t n); /* NULL: forgotten */
 	void *arg;
 
@@ -73,8 +74,22 @@ static struct map_query map_query(const struct request *r)
 {
 	const struct socketmap_reader *m = &r->reader.socketmap;
 
-	return (struct map_query){
-	    r->set, m->name, m->key, m->key_n, r->task.deadline_ms, &r->id, r->peer};
+	return (struct map_query){.set = r->set,
+	    .name = m->name,
+	    .key = m->key,
+	    .key_n = m->key_n,
+	    .deadline_ms = r->task.deadline_ms,
+	    .id = &r->id,
+	    .peer = r->peer,
+	    .question = r->question};
+}
+
+static void hear(struct request *r)
+{
+	struct map_query q = map_query(r);
+
+	maps_heard(&q);
+	r->question = q.question;
 }
 
 static char *answer_map(struct request *r, size_t *size)
@@ -159,6 +174,8 @@ struct request *request_new(struct request_reader *reader, enum service service,
 	    .finish = finish,
 	    .free = free_request,
 	    .deadline_ms = clock_ms() + deadline_ms(r)};
+	if (service != SERVICE_POLICY)
+		hear(r);
 	return r;
 }
 

@@ -89,8 +89,16 @@ bool profile_find(
 		return ask(c, servers->v[0].host, out);
 	switch (mx_lookup(cfg, c->delivery.domain, &found, half_of_the_rest(c))) {
 	case DNS_FOUND:
-		if (!own_host_is(cfg, found.v[0].host, half_of_the_rest(c)))
+		switch (own_host_is(cfg, found.v[0].host, half_of_the_rest(c))) {
+		case OWN_HOST_NO:
 			known = ask(c, found.v[0].host, out);
+			break;
+		case OWN_HOST_UNKNOWN:
+			known = false;
+			break;
+		case OWN_HOST_YES:
+			break;
+		}
 		break;
 	case DNS_ABSENT:
 		break;

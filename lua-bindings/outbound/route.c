@@ -82,8 +82,8 @@ static void tell_servers(struct mx_case *c, struct route *r, const char *hook)
 
 static bool is_ours(const struct mx_case *c, const struct mx_servers *servers)
 {
-	return own_host_is(
-	    script_set_config(c->set), servers->v[0].host, (int)(c->deadline_ms - clock_ms()) / 2);
+	return own_host_is(script_set_config(c->set), servers->v[0].host,
+		   (int)(c->deadline_ms - clock_ms()) / 2) == OWN_HOST_YES;
 }
 
 /* A backup host sends to better servers only, or mail would go in a circle. */

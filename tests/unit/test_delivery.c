@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -96,9 +97,12 @@ static void test_begin_and_end(void **state)
 	assert_null(delivery_address(d, "alias.test", &c));
 	assert_null(delivery_host(d));
 	delivery_connect(d);
-	assert_string_equal(delivery_remote(d, &b), "mx2.one.test");
+	delivery_remote(d, &b);
 	assert_string_equal(delivery_host(d), "mx2.one.test");
-	assert_null(delivery_remote(d, &c));
+	delivery_remote(d, &c);
+	assert_string_equal(delivery_host(d), "alias.test");
+	delivery_remote(d, &a);
+	assert_null(delivery_host(d));
 
 	/* the same domain again, after a dialogue and after none */
 	assert_true(delivery_mx(d, "one.test", "mx2.one.test", 20));
@@ -111,6 +115,9 @@ static void test_begin_and_end(void **state)
 	delivery_reported(d, COMMAND_CONNECT);
 	assert_null(delivery_address(d, "relay.test", &a));
 	assert_null(d->domain);
+	delivery_connect(d);
+	delivery_remote(d, &a);
+	assert_string_equal(delivery_host(d), "relay.test");
 
 	/* a relay's address in brackets */
 	assert_true(delivery_mx(d, "one.test", "mx1.one.test", 10));
@@ -118,9 +125,70 @@ static void test_begin_and_end(void **state)
 	delivery_reported(d, COMMAND_CONNECT);
 	delivery_literal(d);
 	delivery_connect(d);
-	assert_null(delivery_remote(d, &a));
+	delivery_remote(d, &a);
+	assert_null(delivery_host(d));
 	assert_null(d->domain);
 	delivery_leave(d);
+	delivery_forget_all();
+}
+
+/* R18: a part of the servers never passes for all of them. */
+static void test_whole(void **state)
+{
+	struct delivery *d = delivery_enter(&one);
+	char host[40];
+
+	(void)state;
+	delivery_mx(d, "one.test", "mx1.one.test", 10);
+	delivery_mx(d, "one.test", "mx2.one.test", 20);
+	assert_true(d->whole);
+	/* the next one, or was the record there twice? */
+	assert_true(delivery_mx(d, "one.test", "mx1.one.test", 10));
+	assert_false(d->whole);
+	delivery_mx(d, "two.test", "mx1.two.test", 10);
+	assert_true(d->whole);
+	delivery_connect(d);
+	for (int i = 0; i <= LIMIT_MX_SERVERS; i++) {
+		assert_true(d->whole);
+		snprintf(host, sizeof host, "mx%d.two.test", i);
+		delivery_mx(d, "two.test", host, 10);
+	}
+	assert_false(d->whole);
+	delivery_leave(d);
+	delivery_forget_all();
+
+	/* the process was there before us, and may be half way through */
+	delivery_start();
+	d = delivery_enter(&one);
+	delivery_mx(d, "one.test", "mx1.one.test", 10);
+	delivery_mx(d, "one.test", "mx2.one.test", 20);
+	assert_false(d->whole);
+	delivery_connect(d);
+	delivery_mx(d, "one.test", "mx1.one.test", 10);
+	assert_true(d->whole);
+	delivery_leave(d);
+	delivery_forget_all();
+}
+
+/* Who is late does not write into what comes afterwards. */
+static void test_questions(void **state)
+{
+	struct delivery *d = delivery_enter(&one);
+
+	(void)state;
+	d->question = 5;
+	delivery_mx(d, "one.test", "mx1.one.test", 10);
+	delivery_drop(d, "mx1.one.test");
+	delivery_keep(d, "mx1.one.test");
+	delivery_keep(d, "mx1.one.test");
+	assert_int_equal(d->ndropped, 0);
+	delivery_leave(d);
+	assert_null(delivery_enter_for(&one, 4));
+	d = delivery_enter_for(&one, 5);
+	assert_string_equal(d->domain, "one.test");
+	delivery_leave(d);
+	delivery_forget_all();
+	assert_null(delivery_enter_for(&one, 5));
 	delivery_forget_all();
 }
 
@@ -245,6 +313,8 @@ int main(void)
 	    cmocka_unit_test(test_records),
 	    cmocka_unit_test(test_hostile_records),
 	    cmocka_unit_test(test_begin_and_end),
+	    cmocka_unit_test(test_whole),
+	    cmocka_unit_test(test_questions),
 	    cmocka_unit_test(test_another_begins),
 	    cmocka_unit_test(test_peers),
 	    cmocka_unit_test(test_the_table_is_bounded),

@@ -53,10 +53,13 @@ static void stop(struct script_set *set)
 /* "" = not found; to be freed. */
 static char *tell(struct script_set *set, const char *name, const char *key)
 {
-	struct map_query q = {set, name, key, strlen(key), clock_ms() + 10000, NULL, peer};
+	struct map_query q = {set, name, key, strlen(key), clock_ms() + 10000, NULL, peer, 0};
+	char *reply, *text, *out;
 	size_t n;
-	char *reply = maps_answer(&q, &n), *text = strchr(reply, ':') + 1, *out;
 
+	maps_heard(&q);
+	reply = maps_answer(&q, &n);
+	text = strchr(reply, ':') + 1;
 	reply[n - 1] = '\0';
 	out = xstrdup(strncmp(text, "OK ", 3) == 0	  ? text + 3
 		      : strncmp(text, "NOTFOUND", 8) == 0 ? ""
