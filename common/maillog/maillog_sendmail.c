@@ -18,6 +18,19 @@ static void drop_dot(struct maillog_text *name)
 		name->n--;
 }
 
+/* The name of a host is next; its address is not said. False: there is no name. */
+static bool server_name(struct maillog_line *line, struct maillog_text *rest)
+{
+	size_t n = text_name_bytes(*rest);
+
+	line->server = (struct maillog_text){rest->s, n};
+	line->address = (struct maillog_text){rest->s, 0};
+	rest->s += n;
+	rest->n -= n;
+	drop_dot(&line->server);
+	return n > 0;
+}
+
 /* "mx1.one.test. [192.0.2.1]": a host that was asked, or tried. */
 static bool host(struct maillog_text *t, struct maillog_text *server, struct maillog_text *address)
 {
@@ -218,17 +231,9 @@ static bool timeout(struct maillog_line *line, struct maillog_text rest)
 	    {"client HELO", "HELO"}, {"client MAIL", "MAIL FROM"}, {"client RCPT", "RCPT TO"},
 	    {"client DATA 354", "DATA"}, {"client DATA status", "end of DATA"}};
 	struct maillog_text text = rest;
-	size_t n;
 
-	if (!text_word(&rest, "timeout waiting for input from "))
-		return false;
-	n = text_name_bytes(rest);
-	line->server = (struct maillog_text){rest.s, n};
-	line->address = (struct maillog_text){rest.s, 0};
-	rest.s += n;
-	rest.n -= n;
-	drop_dot(&line->server);
-	if (n == 0 || !text_word(&rest, " during client "))
+	if (!text_word(&rest, "timeout waiting for input from ") || !server_name(line, &rest) ||
+	    !text_word(&rest, " during client "))
 		return false;
 	rest.s -= strlen("client ");
 	rest.n += strlen("client ");
@@ -257,18 +262,9 @@ static bool arrived(struct maillog_line *line, struct maillog_text rest)
 /* "STARTTLS=client, relay=mx1.one.test., version=TLSv1.3, verify=OK, cipher=X, bits=256/256" */
 static bool tls(struct maillog_line *line, struct maillog_text rest)
 {
-	size_t n;
-
 	line->kind = MAILLOG_TLS;
-	if (!text_word(&rest, "STARTTLS=client, relay="))
-		return false;
-	n = text_name_bytes(rest);
-	line->server = (struct maillog_text){rest.s, n};
-	line->address = (struct maillog_text){rest.s, 0};
-	rest.s += n;
-	rest.n -= n;
-	drop_dot(&line->server);
-	return n > 0 && text_word(&rest, ", version=") && text_until(&rest, ", ", &line->tls) &&
+	return text_word(&rest, "STARTTLS=client, relay=") && server_name(line, &rest) &&
+	       text_word(&rest, ", version=") && text_until(&rest, ", ", &line->tls) &&
 	       text_word(&rest, "verify=") && text_until(&rest, ", ", &line->trust) &&
 	       text_word(&rest, "cipher=") && text_until(&rest, ", ", &line->cipher);
 }

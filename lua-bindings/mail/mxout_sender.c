@@ -4,6 +4,7 @@
 #include "common/limits.h"
 #include "common/list.h"
 #include "common/outgoing.h"
+#include "lua-bindings/actions_table.h"
 #include "lua-bindings/convert.h"
 #include "lua-bindings/fields.h"
 #include "lua-bindings/mail/mail_mxout.h"
@@ -118,11 +119,8 @@ static void l_push_actions(lua_State *L, const struct details_call *c)
 		l_set(L, empty[i], "");
 	lua_newtable(L);
 	lua_setfield(L, -2, "timeouts");
-	l_iterable(L, -1);
+	l_actions_keep(L);
 }
-
-/* The table that is passed is also read back when the script forgets to return it. */
-static const char actions_key;
 
 static int l_details_args(lua_State *L, void *arg)
 {
@@ -131,27 +129,17 @@ static int l_details_args(lua_State *L, void *arg)
 	l_push_parameters(L, c);
 	l_push_header_lines(L, c->sender->mail->message);
 	l_push_actions(L, c);
-	lua_pushvalue(L, -1);
-	lua_rawsetp(L, LUA_REGISTRYINDEX, &actions_key);
 	return 3;
 }
 
 static void l_details_results(lua_State *L, int first, int n, struct instance *in, void *arg)
 {
 	struct details_call *c = arg;
-	bool given = n >= 1 && !lua_isnil(L, first);
-	const char *wrong;
 
-	lua_rawgetp(L, LUA_REGISTRYINDEX, &actions_key);
-	lua_pushnil(L);
-	lua_rawsetp(L, LUA_REGISTRYINDEX, &actions_key);
-	if (given && !lua_istable(L, first)) {
+	(void)n;
+	if (!l_actions_returned(L, first))
 		in->wanted = "a table";
-		return;
-	}
-	wrong =
-	    l_fields_read(L, given ? first : lua_gettop(L), details_fields, DETAILS_FIELDS, &c->d);
-	if (wrong != NULL)
+	else if (l_fields_read(L, first, details_fields, DETAILS_FIELDS, &c->d) != NULL)
 		in->wanted = "a table with booleans for useBATV and returnAddressModifier and a "
 			     "string for defaultReturnAddress";
 }

@@ -1,6 +1,7 @@
 /* checkfile.c - see checkfile.h. */
 #include "lua-bindings/checkfile.h"
 
+#include "lua-bindings/actions_table.h"
 #include "lua-bindings/convert.h"
 #include "lua-bindings/fields.h"
 #include "lua-bindings/instance.h"
@@ -42,8 +43,6 @@ static const struct field action_fields[] = {
 };
 
 #define NFIELDS (sizeof action_fields / sizeof *action_fields)
-
-static const char actions_key; /* its address: where the passed table is kept during the call */
 
 void checkfile_actions_clear(struct checkfile_actions *a)
 {
@@ -89,9 +88,7 @@ static int l_args(lua_State *L, void *arg)
 	lua_pushstring(L, m->filename);
 	lua_createtable(L, 0, NFIELDS);
 	l_fields_push(L, -1, action_fields, NFIELDS, c->actions);
-	l_iterable(L, -1);
-	lua_pushvalue(L, -1);
-	lua_rawsetp(L, LUA_REGISTRYINDEX, &actions_key);
+	l_actions_keep(L);
 	lua_pushinteger(L, m->size);
 	l_push_time(L, m->created_ms);
 	lua_pushinteger(L, m->retries);
@@ -103,20 +100,12 @@ static int l_args(lua_State *L, void *arg)
 	return 10;
 }
 
-/* A hook that forgets to return the table has changed it all the same [R]. */
 static void l_results(lua_State *L, int first, int n, struct instance *in, void *arg)
 {
 	struct call *c = arg;
 
 	(void)n;
-	lua_settop(L, first);
-	if (lua_isnil(L, first)) {
-		lua_rawgetp(L, LUA_REGISTRYINDEX, &actions_key);
-		lua_replace(L, first);
-	}
-	lua_pushnil(L);
-	lua_rawsetp(L, LUA_REGISTRYINDEX, &actions_key);
-	if (!lua_istable(L, first))
+	if (!l_actions_returned(L, first))
 		in->wanted = "the table Actions";
 	else if (l_fields_read(L, first, action_fields, NFIELDS, c->actions) != NULL)
 		in->wanted = "the table Actions with true or false for SkipSend, ForceLastTry and "

@@ -3,6 +3,7 @@
 
 #include "common/limits.h"
 #include "common/list.h"
+#include "lua-bindings/actions_table.h"
 #include "lua-bindings/convert.h"
 #include "lua-bindings/fields.h"
 #include "lua-bindings/instance.h"
@@ -48,8 +49,6 @@ static const struct field action_fields[] = {
 	}
 
 static const struct field timeout_fields[] = {TIMEOUT(connect), TIMEOUT(command), TIMEOUT(data)};
-
-static const char actions_key; /* its address: where the passed table is kept during the call */
 
 void server_actions_clear(struct server_actions *a)
 {
@@ -125,9 +124,7 @@ static int l_details_args(lua_State *L, void *arg)
 	l_number(L, "verifyCert", c->actions->verifyCert);
 	lua_newtable(L);
 	lua_setfield(L, -2, "timeouts");
-	l_iterable(L, -1);
-	lua_pushvalue(L, -1);
-	lua_rawsetp(L, LUA_REGISTRYINDEX, &actions_key);
+	l_actions_keep(L);
 	return 3;
 }
 
@@ -156,20 +153,12 @@ static bool l_read_timeouts(lua_State *L, int table, struct server_timeouts *out
 	return fine;
 }
 
-/* A hook that forgets to return the table has changed it all the same. */
 static void l_details_results(lua_State *L, int first, int n, struct instance *in, void *arg)
 {
 	struct call *c = arg;
 
 	(void)n;
-	lua_settop(L, first);
-	if (lua_isnil(L, first)) {
-		lua_rawgetp(L, LUA_REGISTRYINDEX, &actions_key);
-		lua_replace(L, first);
-	}
-	lua_pushnil(L);
-	lua_rawsetp(L, LUA_REGISTRYINDEX, &actions_key);
-	if (!lua_istable(L, first))
+	if (!l_actions_returned(L, first))
 		in->wanted = "the table Actions";
 	else if (l_fields_read(L, first, action_fields, NFIELDS, c->actions) != NULL ||
 		 !l_read_flag(L, first, "forceTLS", &c->actions->forceTLS) ||

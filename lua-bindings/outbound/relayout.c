@@ -2,6 +2,7 @@
  * marked [R] in doc/hooks-relayout.md. */
 #include "lua-bindings/relayout.h"
 
+#include "lua-bindings/actions_table.h"
 #include "lua-bindings/convert.h"
 #include "lua-bindings/fields.h"
 #include "lua-bindings/instance.h"
@@ -190,8 +191,6 @@ static const struct field action_fields[] = {
     ACTION(Reason, FIELD_TEXT),
 };
 
-static const char actions_key; /* its address: where the passed table is kept during the call */
-
 /* The two actions of mxout.lua are there too, so that one CheckFile() can serve both scripts [R].
  */
 static void l_push_actions(lua_State *L, const struct relayout_decision *d)
@@ -204,9 +203,7 @@ static void l_push_actions(lua_State *L, const struct relayout_decision *d)
 		lua_pushboolean(L, 0);
 		lua_setfield(L, -2, only_mxout[i]);
 	}
-	l_iterable(L, -1);
-	lua_pushvalue(L, -1);
-	lua_rawsetp(L, LUA_REGISTRYINDEX, &actions_key);
+	l_actions_keep(L);
 }
 
 static int l_check_args(lua_State *L, void *arg)
@@ -229,20 +226,12 @@ static int l_check_args(lua_State *L, void *arg)
 	return 8;
 }
 
-/* A hook that forgets to return the table has changed it all the same [R]. */
 static void l_check_results(lua_State *L, int first, int n, struct instance *in, void *arg)
 {
 	struct run *r = arg;
 
 	(void)n;
-	lua_settop(L, first);
-	if (lua_isnil(L, first)) {
-		lua_rawgetp(L, LUA_REGISTRYINDEX, &actions_key);
-		lua_replace(L, first);
-	}
-	lua_pushnil(L);
-	lua_rawsetp(L, LUA_REGISTRYINDEX, &actions_key);
-	if (!lua_istable(L, first) ||
+	if (!l_actions_returned(L, first) ||
 	    l_fields_read(L, first, action_fields, COUNT(action_fields), r->d) != NULL)
 		in->wanted = "the table Actions with SkipSend (true or false), Priority (a number) "
 			     "and Reason (a text)";

@@ -2,7 +2,7 @@
  * Lua 5.4 refuses: function by function, in every mode. And whose numbers are written without .0:
  * those of the chunk that is old, whoever loaded it. R14. */
 #include "lua-bindings/lib/compat_help.h"
-#include "tests/unit/lua_rig.h"
+#include "tests/unit/lua_rig_setup.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,22 +14,10 @@
 
 #include <cmocka.h>
 
-static struct runtime *rt;
-
-static int setup(void **state)
+static int restore_and_teardown(void **state)
 {
-	(void)state;
-	rig_listen();
-	rt = rig_open();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
 	compat_without_set(COMPAT_AUTO);
-	rig_close(rt);
-	return 0;
+	return teardown(state);
 }
 
 static const enum compat_mode old_modes[] = {COMPAT_AUTO, COMPAT_50, COMPAT_52};
@@ -262,5 +250,5 @@ int main(void)
 	    cmocka_unit_test(test_chunks_of_another_life),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, restore_and_teardown);
 }

@@ -4,7 +4,7 @@
 #include "common/clock.h"
 #include "lua-bindings/lib/compat_help.h"
 #include "lua-bindings/lib/load.h"
-#include "tests/unit/lua_rig.h"
+#include "tests/unit/lua_rig_setup.h"
 #include "tests/unit/random.h"
 #include "tests/unit/script_rig.h"
 
@@ -20,8 +20,6 @@
 
 #define NO_FUNCTION "(no such function)"
 
-static struct runtime *rt;
-static struct lua_State *stock;
 static char result[65536];
 
 /* ---- running a text in a mode ---- */
@@ -79,23 +77,6 @@ static void expect(enum compat_mode mode, const char *code, const char *wanted)
 	if (strcmp(result, wanted) != 0)
 		fail_msg("%s: %s\n  gives    %s\n  expected %s", compat_mode_name(mode), code,
 		    result, wanted);
-}
-
-static int setup(void **state)
-{
-	(void)state;
-	rig_listen();
-	rt = rig_open();
-	stock = rig_stock_open();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	lua_close(stock);
-	rig_close(rt);
-	return 0;
 }
 
 /* ---- what the manuals say ---- */

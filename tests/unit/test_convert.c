@@ -1,7 +1,7 @@
 /* Values between scripts and the host (spec 0.3), and tables of the host in scripts for Lua 5.0. */
 #include "common/limits.h"
 #include "lua-bindings/convert.h"
-#include "tests/unit/lua_rig.h"
+#include "tests/unit/lua_rig_setup.h"
 
 #include <inttypes.h>
 #include <setjmp.h>
@@ -12,22 +12,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static struct runtime *rt;
-
-static int setup(void **state)
-{
-	(void)state;
-	rt = rig_open();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	rig_close(rt);
-	return 0;
-}
 
 struct answer {
 	const char *code; /* its first result is converted */

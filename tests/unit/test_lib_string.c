@@ -1,6 +1,6 @@
 /* The string and utf8 libraries: as stock Lua 5.4, except where Lua 5.0 is kept, and accounted for.
  */
-#include "tests/unit/lua_rig.h"
+#include "tests/unit/lua_rig_setup.h"
 #include "tests/unit/random.h"
 
 #include <setjmp.h>
@@ -11,25 +11,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static struct runtime *rt;
-static struct lua_State *stock;
-
-static int setup(void **state)
-{
-	(void)state;
-	rt = rig_open();
-	stock = rig_stock_open();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	rig_close(rt);
-	lua_close(stock);
-	return 0;
-}
 
 static const char *const calls[] = {
     "return ('abc'):byte(1, -1)",

@@ -1,5 +1,5 @@
 /* The table and math libraries, old names included: as stock Lua 5.4, and accounted for. */
-#include "tests/unit/lua_rig.h"
+#include "tests/unit/lua_rig_setup.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,25 +9,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static struct runtime *rt;
-static struct lua_State *stock;
-
-static int setup(void **state)
-{
-	(void)state;
-	rt = rig_open();
-	stock = rig_stock_open();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	rig_close(rt);
-	lua_close(stock);
-	return 0;
-}
 
 #define PROXY                                                                                                \
 	"local log = {} local real = {10, 20, 30} "                                                          \

@@ -1,7 +1,7 @@
 /* String patterns: the same results and messages as stock Lua 5.4, and an end within the budget
  * (R5). */
 #include "common/clock.h"
-#include "tests/unit/lua_rig.h"
+#include "tests/unit/lua_rig_setup.h"
 #include "tests/unit/random.h"
 
 #include <setjmp.h>
@@ -14,25 +14,6 @@
 #include <cmocka.h>
 
 #define GENERATED 6000 /* calls that are compared, each by six functions */
-
-static struct runtime *rt;
-static struct lua_State *stock;
-
-static int setup(void **state)
-{
-	(void)state;
-	rt = rig_open();
-	stock = rig_stock_open();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	rig_close(rt);
-	lua_close(stock);
-	return 0;
-}
 
 /* One call by all functions that take patterns; errors are results too. */
 static const char all_functions[] =

@@ -2,7 +2,7 @@
  */
 #include "lua-bindings/convert.h"
 #include "lua-bindings/lib/sandbox.h"
-#include "tests/unit/lua_rig.h"
+#include "tests/unit/lua_rig_setup.h"
 
 #include <dirent.h>
 #include <setjmp.h>
@@ -15,23 +15,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-static struct runtime *rt;
-
-static int setup(void **state)
-{
-	(void)state;
-	rig_listen();
-	rt = rig_open();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	rig_close(rt);
-	return 0;
-}
 
 /* As the pool does it. */
 static void next_life(void)
@@ -235,8 +218,6 @@ static void test_coroutine_that_used_up_a_budget(void **state)
 /* Closing works as in stock Lua otherwise. */
 static void test_coroutines_are_closed(void **state)
 {
-	struct lua_State *stock = rig_stock_open();
-
 	(void)state;
 	rig_same(rt, stock,
 	    "local log = {} local function var(name) return setmetatable({}, {__close = function(_, e) "
@@ -253,7 +234,6 @@ static void test_coroutines_are_closed(void **state)
 	    "w = coroutine.wrap(function(a) local b = coroutine.yield(a + 1) return b * 2 end) "
 	    "log[#log + 1] = w(1) .. ' ' .. w(5) "
 	    "return table.concat(log, ','), pcall(coroutine.close), pcall(coroutine.wrap, 1)");
-	lua_close(stock);
 }
 
 static void test_memory_is_bounded(void **state)

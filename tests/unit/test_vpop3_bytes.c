@@ -1,6 +1,6 @@
 /* Digests and hexadecimal text as scripts see them, against published vectors (RFC 1321, 2202,
  * 4231, FIPS 180-4). */
-#include "tests/unit/lua_rig.h"
+#include "tests/unit/lua_rig_setup.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,22 +10,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static struct runtime *rt;
-
-static int setup(void **state)
-{
-	(void)state;
-	rt = rig_open();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	rig_close(rt);
-	return 0;
-}
 
 static void expect_hex(const char *call, const char *hex)
 {

@@ -1,5 +1,5 @@
 /* VPOP3.ParseURL: parts of URLs, and what is none. */
-#include "tests/unit/lua_rig.h"
+#include "tests/unit/lua_rig_setup.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,22 +8,6 @@
 #include <stdio.h>
 
 #include <cmocka.h>
-
-static struct runtime *rt;
-
-static int setup(void **state)
-{
-	(void)state;
-	rt = rig_open();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	rig_close(rt);
-	return 0;
-}
 
 static void expect(const char *url, const char *parts)
 {
