@@ -54,23 +54,29 @@ static void clear_dialogue(struct delivery *d)
 	xreplace(&d->reply, NULL);
 }
 
-static void clear(struct delivery *d)
+static void forget_servers(struct delivery *d)
 {
-	clear_dialogue(d);
 	xreplace(&d->domain, NULL);
 	for (size_t i = 0; i < d->nhosts; i++)
 		free(d->hosts[i].host);
 	free(d->hosts);
-	for (size_t i = 0; i < d->naddresses; i++)
-		free(d->addresses[i].owner);
-	free(d->addresses);
 	d->hosts = NULL;
-	d->addresses = NULL;
-	d->nhosts = d->ndropped = d->naddresses = 0;
+	d->nhosts = d->ndropped = 0;
 	d->whole = d->facts_known = d->stop = false;
 	d->retries = d->size = 0;
 	d->self = SELF_UNKNOWN;
 	strlist_clear(&d->asked);
+}
+
+static void clear(struct delivery *d)
+{
+	clear_dialogue(d);
+	forget_servers(d);
+	for (size_t i = 0; i < d->naddresses; i++)
+		free(d->addresses[i].owner);
+	free(d->addresses);
+	d->addresses = NULL;
+	d->naddresses = 0;
 	d->stage = DELIVERY_NONE;
 }
 
@@ -253,6 +259,14 @@ const struct delivery_host *delivery_address(
 void delivery_literal(struct delivery *d)
 {
 	clear(d);
+}
+
+void delivery_next_hop(struct delivery *d, const char *name, bool host)
+{
+	if (host)
+		forget_servers(d);
+	for (size_t i = 0; i < d->naddresses && d->domain == NULL; i++)
+		xreplace(&d->addresses[i].owner, name);
 }
 
 /* ---- its dialogue ---- */

@@ -120,6 +120,9 @@ const struct delivery_host *delivery_address(
     struct delivery *, const char *owner, const struct ip_address *);
 /* The next hop is an address, about which no record was asked. */
 void delivery_literal(struct delivery *);
+/* The next hop, when it is not an address; host: it has no MX records, so any that are known belong
+ * to another delivery. The addresses of one without are its own, whatever it is an alias of. */
+void delivery_next_hop(struct delivery *, const char *name, bool host);
 /* A connection is going to be made. */
 void delivery_connect(struct delivery *);
 /* The remote address, as Postfix says it after the reply to EHLO. */

@@ -2,6 +2,7 @@
 #include "policy/map_tls.h"
 
 #include "common/clock.h"
+#include "common/dns_host.h"
 #include "common/list.h"
 #include "lua-bindings/mx_decision.h"
 #include "lua-bindings/mx_lookup.h"
@@ -17,6 +18,7 @@
 
 /* Postfix asks once per mail server of a delivery, and gets the same answer. */
 #define SAME_DELIVERY_MS 1000
+#define ADDRESSES 32 /* of a host that may be the one that is talked to */
 
 static struct map_answer not_found(void)
 {
@@ -173,6 +175,8 @@ void map_tls_heard(const struct map_query *q, struct delivery *d)
 
 	if (name != NULL && ip_address_parse(&ip, name))
 		delivery_literal(d);
+	else if (name != NULL)
+		delivery_next_hop(d, name, host);
 	if (q->key[0] != '.')
 		delivery_connect(d);
 	free(name);
@@ -208,13 +212,65 @@ void map_ehlo_out_heard(const struct map_query *q, struct delivery *d)
 		delivery_remote(d, &remote);
 }
 
+static bool has_own_address(const struct delivery *d, const char *host)
+{
+	for (size_t i = 0; i < d->naddresses; i++)
+		if (strcmp(d->addresses[i].owner, host) == 0)
+			return true;
+	return false;
+}
+
+/* Postfix tells the owner of the address; scripts know the name in the MX record. When that is an
+ * alias of the owner, it is a host in use without an address of its own. */
+static void find_aliases(const struct delivery *d, const char *owner, struct strlist *out)
+{
+	bool mx = false;
+
+	for (size_t i = 0; i < d->nhosts && !mx; i++)
+		mx = strcmp(d->hosts[i].host, owner) == 0;
+	for (size_t i = 0; i < d->nhosts && !mx; i++)
+		if (!d->hosts[i].dropped && !has_own_address(d, d->hosts[i].host) &&
+		    !strlist_has(out, d->hosts[i].host))
+			strlist_add(out, d->hosts[i].host);
+}
+
+static bool has_address(const struct map_query *q, const char *host, const struct ip_address *ip)
+{
+	const struct config *cfg = script_set_config(q->set);
+	const struct dns_options options = {.servers = cfg->dns.servers,
+	    .breaker_failures = (unsigned)cfg->dns.breaker_failures,
+	    .breaker_ms = (unsigned)cfg->dns.breaker_ms};
+	struct ip_address found[ADDRESSES];
+	size_t n = 0;
+
+	dns_host_find(&options, host, found, ADDRESSES, &n, (int)(q->deadline_ms - clock_ms()) / 4);
+	for (size_t i = 0; i < n; i++)
+		if (found[i].family == ip->family &&
+		    memcmp(found[i].bytes, ip->bytes, sizeof ip->bytes) == 0)
+			return true;
+	return false;
+}
+
+/* Of those, the one with this address; NULL: not known. */
+static const char *alias_with(
+    const struct map_query *q, const struct strlist *aliases, const struct ip_address *ip)
+{
+	if (aliases->n == 1)
+		return aliases->v[0];
+	for (size_t i = 0; i < aliases->n; i++)
+		if (has_address(q, aliases->v[i], ip))
+			return aliases->v[i];
+	return NULL;
+}
+
 struct map_answer map_ehlo_out_answer(const struct map_query *q, int number)
 {
 	struct server_actions a = {0};
 	struct ip_address remote;
+	struct strlist aliases = STRLIST_INIT;
+	const char *known, *alias;
 	struct mxout_connection c;
 	struct delivery *d;
-	const char *known;
 	char *server, *domain, *value = NULL;
 
 	if (!ip_address_parse(&remote, q->key) || !maps_need_peer(q))
@@ -225,9 +281,13 @@ struct map_answer map_ehlo_out_answer(const struct map_query *q, int number)
 	known = delivery_host(d);
 	server = xstrdup(known != NULL ? known : q->key);
 	domain = xstrdup(d->domain != NULL ? d->domain : server);
+	find_aliases(d, server, &aliases);
 	c = connection_of(q, domain, server, d->size, number);
 	delivery_leave(d);
 	c.address = q->key;
+	alias = wanted(q) ? alias_with(q, &aliases, &remote) : NULL;
+	if (alias != NULL)
+		c.server = alias;
 	if (wanted(q) &&
 	    mxout_server_details(q->set, &c, q->id, q->deadline_ms, &a) == MXOUT_DECIDED) {
 		const char *tls = tls_demand_without(&a) ? "starttls, " : "";
@@ -237,6 +297,7 @@ struct map_answer map_ehlo_out_answer(const struct map_query *q, int number)
 			value = xasprintf("%s%ssilent-discard", tls, dsn);
 	}
 	server_actions_clear(&a);
+	strlist_clear(&aliases);
 	free(server);
 	free(domain);
 	return (struct map_answer){value != NULL ? SOCKETMAP_OK : SOCKETMAP_NOTFOUND, value};

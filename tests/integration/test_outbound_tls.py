@@ -132,6 +132,37 @@ def test_one_host_without(server, policy, servers, dns, files):
     assert not first.tls and not any("NOTIFY" in line for line in first.said)
 
 
+def test_servers_without_mx_records(server, policy, servers, dns):
+    """ehlo_out is exact for them, too: a domain that is its own server, an MX host that is an alias
+    (one alone, and one of two), a relay in brackets that is one."""
+    address = SERVERS["clear.test"]
+    dns.add(f"host-record=plain.test,{address}",
+            "mx-host=alias.test,one.alias.test,10", "cname=one.alias.test,plain.test",
+            "mx-host=pair.test,nobody.pair.test,10", "mx-host=pair.test,mx.pair.test,20",
+            "cname=mx.pair.test,plain.test")
+    policy.start(None, outbound.store(policy), mxout="""
+        function ServerDetails(p, headers, actions)
+            print(p.server, p.domain)
+            actions.allowDSN = p.server ~= "plain.test" and p.server ~= "one.alias.test" and
+                               p.server ~= "mx.pair.test"
+            return actions
+        end
+    """)
+    for domain, named in (("plain.test", "plain.test"), ("alias.test", "one.alias.test"),
+                          ("pair.test", "mx.pair.test")):
+        with server.client() as c:
+            c.mail("ann@sender.test"), c.rcpt(f"bob@{domain}", "NOTIFY=SUCCESS,FAILURE")
+            assert c.data(MESSAGE.replace("\n", "\r\n")).ok
+        delivery = server.wait_delivery(recipient=f"bob@{domain}")
+        assert delivery.host == address and "NOTIFY" not in delivery.rcpt_lines[0]
+        assert policy.out().split("\n")[-2] == f"{named}\t{domain}"
+    # a relay, as Postfix asks about it; it is an alias
+    policy.look_up("mx", f"plain.test. 0 IN A {address}")
+    policy.look_up("tls", "[relay.test]")
+    policy.look_up("ehlo_out", address)
+    assert policy.out().endswith("relay.test\trelay.test\n" * 2)
+
+
 def test_strictest_of_all_hosts(server, policy, servers, dns):
     """The policy is one for the next hop: what one host must have, the others must have too."""
     dns.add("mx-host=both.test,mail.clear.test,10", "mx-host=both.test,mail.right.test,20")

@@ -212,7 +212,16 @@ static void test_another_begins(void **state)
 	delivery_drop(d, "mx1.one.test");
 	assert_int_equal(d->ndropped, 2);
 
+	/* a relay in brackets, after mail for which no connection was made */
+	assert_null(delivery_address(d, "relay.test", &a));
+	delivery_next_hop(d, "alias.test", true);
+	delivery_connect(d);
+	delivery_remote(d, &a);
+	assert_string_equal(delivery_host(d), "alias.test");
+	assert_null(d->domain);
+
 	/* records that come again */
+	assert_true(delivery_mx(d, "one.test", "mx2.one.test", 10));
 	delivery_asks(d, "mx2.one.test", "192.0.2.1");
 	delivery_asks(d, "mx2.one.test", "192.0.2.1");
 	assert_string_equal(d->domain, "one.test");
