@@ -1,7 +1,8 @@
-/* holds.c - `mailhooks holds`: which hosts are held, holding and releasing them by hand. Who ends a
- * hold that a script sets again at once says for how long it must not. */
+/* holds.c - `mailhooks holds`: which hosts and messages are held, holding and releasing them by
+ * hand. Who ends a hold that a script sets again at once says for how long it must not. */
 #include "cli/cli.h"
 #include "cli/cli_store.h"
+#include "cli/held_messages.h"
 
 #include "common/limits.h"
 #include "common/list.h"
@@ -82,18 +83,16 @@ static bool print_hold(const struct store_hold *h, void *arg)
 	return true;
 }
 
-static int list(struct store *store)
+static int list(struct store *store, const struct config *cfg)
 {
-	switch (store_hold_list(store, print_hold, NULL, STORE_MS)) {
-	case STORE_FOUND:
-		return EXIT_SUCCESS;
-	case STORE_ABSENT:
+	enum store_answer answer = store_hold_list(store, print_hold, NULL, STORE_MS);
+	bool messages = held_messages_print(cfg);
+
+	if (answer == STORE_UNKNOWN)
+		return cli_store_unknown();
+	if (answer == STORE_ABSENT && !messages)
 		puts("nothing is held");
-		return EXIT_SUCCESS;
-	case STORE_UNKNOWN:
-		break;
-	}
-	return cli_store_unknown();
+	return EXIT_SUCCESS;
 }
 
 /* ---- add and release ---- */
@@ -246,7 +245,7 @@ int cmd_holds(struct config *cfg, int argc, char **argv)
 	if (store == NULL)
 		return EXIT_FAILURE;
 	if (argc == 0 || (argc == 1 && strcmp(argv[0], "list") == 0))
-		status = list(store);
+		status = list(store, cfg);
 	else if (strcmp(argv[0], "add") == 0)
 		status = add(store, argc - 1, argv + 1);
 	else if (strcmp(argv[0], "release") == 0)

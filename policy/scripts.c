@@ -80,6 +80,8 @@ static void keep_settings(struct config *next)
 	config_keep(&next->maillog.source, in_force->maillog.source, "maillog.source");
 	tell_kept_list(&next->policy.listen, &in_force->policy.listen, "policy.listen");
 	tell_kept_list(&next->socketmap.listen, &in_force->socketmap.listen, "socketmap.listen");
+	if (next->agent.mta != in_force->agent.mta)
+		log_warn(NULL, "agent.mta: another value takes effect with a restart only");
 	script_set_unref(now);
 }
 

@@ -113,6 +113,10 @@ def test_asked_again(site, sender):
     machine.wait_until(lambda: site.policy.log().count("skips the message: closed") >= 4, 15,
                        "two passes")
     assert site.state(queue_id) == "hold" and site.postfix.deliveries() == []
+    told = outbound.cli(site.policy, "holds", options=site.settings)
+    assert re.fullmatch(rf"message {queue_id} from <{SENDER}> held since 20\S+ \S+ by CheckFile of "
+                        rf"relayout\.lua: closed\n    asked again every \d+ s, 20\S+ \S+ at the latest "
+                        rf"it goes; at once: postsuper -H {queue_id}\n", told), told
     site.change(only(sender))
     site.arrived(sender)
     asked = site.policy.out().splitlines()
