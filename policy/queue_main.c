@@ -15,6 +15,7 @@
 #include "common/list.h"
 #include "common/log.h"
 #include "policy/queue_command.h"
+#include "policy/queue_paths.h"
 #include "policy/queue_settings.h"
 
 #include <errno.h>
@@ -189,6 +190,33 @@ static void check_lifetime(const struct config *c)
 		    c->agent.most_hold_minutes, (long long)(lifetime_s / 60));
 }
 
+/* What others can change they could use to be root, or to speak in our place. */
+static bool are_ours(const struct config *c)
+{
+	char *directory =
+	    xstrndup(c->agent.socket, (size_t)(strrchr(c->agent.socket, '/') - c->agent.socket));
+	const struct {
+		const char *setting, *value, *directory, *what;
+	} places[] = {{"socket", c->agent.socket, directory, "socket"},
+	    {"commands", c->agent.commands, c->agent.commands, "command"}};
+	bool fine = true;
+
+	for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+		char *unsafe = queue_paths_unsafe(places[i].directory);
+
+		if (unsafe != NULL)
+			log_error(NULL,
+			    "agent.%s = \"%s\": others than root can change %s, and so put a %s "
+			    "of their own in place: use a directory that only root can write, as "
+			    "all above it",
+			    places[i].setting, places[i].value, unsafe, places[i].what);
+		fine &= unsafe == NULL;
+		free(unsafe);
+	}
+	free(directory);
+	return fine;
+}
+
 static int serve(const struct config *c)
 {
 	struct pollfd p[] = {{.fd = block_signals(), .events = POLLIN}, {.events = POLLIN}};
@@ -203,6 +231,8 @@ static int serve(const struct config *c)
 		log_error(NULL, "%s", error);
 		return EX_CONFIG;
 	}
+	if (!are_ours(c))
+		return EX_CONFIG;
 	p[1].fd = open_socket(c, &id);
 	if (p[1].fd < 0) {
 		log_error(NULL, "agent.socket = \"%s\": %s%s", c->agent.socket, strerror(errno),

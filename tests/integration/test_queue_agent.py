@@ -3,8 +3,10 @@ mailhooks-queue does what it says."""
 
 import pathlib
 import re
+import shutil
 import socket
 import stat
+import subprocess
 import time
 
 import pytest
@@ -287,6 +289,17 @@ def test_stopped_while_the_queue_is_listed(site):
     begun(2)
     assert site.queue.stop() == 0
     site.policy.wait_log("queue agent: .*ended by us; held messages wait until it answers")
+
+
+def test_places_of_others(site):
+    """Not where the user of the service, who runs scripts, could put a socket or commands."""
+    directory = machine.new_directory("others")
+    shutil.chown(directory, milter_module.USER)
+    for setting in (f"agent.socket={directory}/queue.sock", f"agent.commands={directory}"):
+        done = subprocess.run([queue.BINARY, "-c", site.queue.config, "-f",
+                               *[word for s in (*site.queue.settings, setting) for word in ("-o", s)]],
+                              stderr=subprocess.PIPE, text=True, timeout=20)
+        assert done.returncode == 78 and f"others than root can change {directory}," in done.stderr
 
 
 def test_what_the_helper_does_not_do(site):
