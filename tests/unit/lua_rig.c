@@ -42,13 +42,28 @@ void rig_printed_clear(void)
 	rig_printed[0] = '\0';
 }
 
-struct runtime *rig_open(void)
+static struct runtime *begin(struct script_set *set)
 {
-	struct runtime *rt = runtime_new(NULL, RIG_MEMORY);
+	struct runtime *rt = runtime_new(set, RIG_MEMORY);
 
 	assert_non_null(rt);
 	assert_true(runtime_begin(rt, NULL));
 	return rt;
+}
+
+struct runtime *rig_open(void)
+{
+	return begin(NULL);
+}
+
+struct runtime *rig_load(struct config *config, struct script_set **set)
+{
+	char error[1024];
+
+	*set = script_set_load(config, error, sizeof error);
+	if (*set == NULL)
+		fail_msg("%s", error);
+	return begin(*set);
 }
 
 void rig_close(struct runtime *rt)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "lua-bindings/runtime.h"
+#include "lua-bindings/script_set.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,6 +22,9 @@ void rig_printed_clear(void);
 
 /* A runtime with a life begun, without a script set. */
 struct runtime *rig_open(void);
+/* The same with the scripts of a configuration; the test fails where they are wrong. *set is the
+ * caller's to unref, after rig_close(). */
+struct runtime *rig_load(struct config *, struct script_set **set);
 void rig_close(struct runtime *);
 
 /* Run code as the body of a function, named rig, in the environment. */

@@ -33,14 +33,7 @@ static void open_rig(const char *mode)
 
 static void load(void)
 {
-	char error[500];
-
-	set = script_set_load(rig.config, error, sizeof error);
-	if (set == NULL)
-		fail_msg("%s", error);
-	rt = runtime_new(set, RIG_MEMORY);
-	assert_non_null(rt);
-	assert_true(runtime_begin(rt, NULL));
+	rt = rig_load(rig.config, &set);
 }
 
 static void close_rig(void)

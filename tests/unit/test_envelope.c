@@ -87,6 +87,28 @@ static void test_addresses(void **state)
 	}
 }
 
+/* What MTAs read in different ways is told apart from what they agree on. */
+static void test_doubtful_addresses(void **state)
+{
+	static const struct {
+		const char *argument;
+		bool doubtful;
+	} cases[] = {{"<x:;y>", true}, {"<x : a@b ;>", true}, {"<a;b@c>", true},
+	    {"<(x)@y:a@b>", true}, {"x:a@b;", true}, {"<a@b>", false}, {"<>", false},
+	    {"<x:;>", false}, {"<;>", false}, {"<@x,@y:a@b>", false}, {"<@x>", false},
+	    {"<\"a;b\"@c>", false}, {"<a\\;b@c>", false}, {"<a@[1;2]>", false}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		const char *argv[] = {cases[i].argument, NULL};
+		struct envelope_address e;
+
+		parse(&e, argv);
+		assert_int_equal(e.doubtful, cases[i].doubtful);
+		envelope_address_free(&e);
+	}
+}
+
 static void test_parameters(void **state)
 {
 	const char *argv[] = {"<a@b>", "SIZE=100", "Body=8BITMIME", "SMTPUTF8", "AUTH=<>",
@@ -259,6 +281,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_addresses),
+	    cmocka_unit_test(test_doubtful_addresses),
 	    cmocka_unit_test(test_parameters),
 	    cmocka_unit_test(test_no_argument_at_all),
 	    cmocka_unit_test(test_address_length),

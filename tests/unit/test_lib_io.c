@@ -26,16 +26,10 @@ static struct lua_State *stock;
 
 static int setup(void **state)
 {
-	char error[500];
-
 	(void)state;
 	rig_listen();
 	script_rig_open(&scripts, NULL);
-	set = script_set_load(scripts.config, error, sizeof error);
-	assert_non_null(set);
-	rt = runtime_new(set, RIG_MEMORY);
-	assert_non_null(rt);
-	assert_true(runtime_begin(rt, NULL));
+	rt = rig_load(scripts.config, &set);
 	stock = rig_stock_open();
 	return 0;
 }

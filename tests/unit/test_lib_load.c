@@ -21,7 +21,7 @@ static struct lua_State *stock;
 
 static int setup(void **state)
 {
-	char error[500], path[200];
+	char path[200];
 
 	(void)state;
 	rig_listen();
@@ -45,12 +45,7 @@ static int setup(void **state)
 	    "if Marked then Leaked = true end Marked = true "
 	    "function Start() return Leaked == nil and getfenv(1) == _G and X == nil end "
 	    "setfenv(1, setmetatable({}, {__index = _G, __newindex = function() end})) X = 1");
-	set = script_set_load(scripts.config, error, sizeof error);
-	if (set == NULL)
-		fail_msg("%s", error);
-	rt = runtime_new(set, RIG_MEMORY);
-	assert_non_null(rt);
-	assert_true(runtime_begin(rt, NULL));
+	rt = rig_load(scripts.config, &set);
 	stock = rig_stock_open();
 	return 0;
 }

@@ -44,18 +44,13 @@ static const char program_text[] =
 static int setup(void **state)
 {
 	static const char *const settings[] = {"lua.compat=5.4", NULL}; /* test_as_stock */
-	char error[500];
 
 	(void)state;
 	script_rig_open(&scripts, settings);
 	script_rig_write(&scripts, "program", program_text);
 	snprintf(program, sizeof program, "%s/scripts/program", scripts.directory);
 	assert_int_equal(chmod(program, 0700), 0);
-	set = script_set_load(scripts.config, error, sizeof error);
-	assert_non_null(set);
-	rt = runtime_new(set, RIG_MEMORY);
-	assert_non_null(rt);
-	assert_true(runtime_begin(rt, NULL));
+	rt = rig_load(scripts.config, &set);
 	return 0;
 }
 

@@ -50,17 +50,13 @@ static void write_file(const char *path, const char *text)
 
 static void open_rig(bool with_settings)
 {
-	char key[100], secret[100], error[500];
+	char key[100], secret[100];
 	const char *const settings[] = {key, secret, "srs.domain=srs.test", NULL};
 
 	snprintf(key, sizeof key, "batv.key_file=%s", key_file);
 	snprintf(secret, sizeof secret, "srs.secret_file=%s", secret_file);
 	script_rig_open(&rig, with_settings ? settings : NULL);
-	set = script_set_load(rig.config, error, sizeof error);
-	if (set == NULL)
-		fail_msg("%s", error);
-	rt = runtime_new(set, RIG_MEMORY);
-	assert_true(runtime_begin(rt, NULL));
+	rt = rig_load(rig.config, &set);
 }
 
 static void open_with_keys(void)

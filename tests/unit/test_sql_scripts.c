@@ -33,15 +33,12 @@ static struct runtime *rt;
 
 static void open_rig(const char *store)
 {
-	char setting[300], error[500];
+	char setting[310];
 	const char *const settings[] = {setting, NULL};
 
 	snprintf(setting, sizeof setting, "store=%s", store);
 	script_rig_open(&rig, settings);
-	set = script_set_load(rig.config, error, sizeof error);
-	assert_non_null(set);
-	rt = runtime_new(set, RIG_MEMORY);
-	assert_true(runtime_begin(rt, NULL));
+	rt = rig_load(rig.config, &set);
 }
 
 static int setup(void **state)

@@ -97,16 +97,13 @@ static void hear(enum log_level level, const char *line, void *arg)
 
 static void open_rig(const char *allow_private, const char *max_kb)
 {
-	char allow[100], ca[200], error[500];
+	char allow[100], ca[200];
 	const char *const settings[] = {allow, ca, max_kb, "http.timeout_ms=4000", NULL};
 
 	snprintf(allow, sizeof allow, "http.allow_private=%s", allow_private);
 	snprintf(ca, sizeof ca, "http.ca_file=%s/ca.pem", certificates);
 	script_rig_open(&rig, settings);
-	set = script_set_load(rig.config, error, sizeof error);
-	assert_non_null(set);
-	rt = runtime_new(set, RIG_MEMORY);
-	assert_true(runtime_begin(rt, NULL));
+	rt = rig_load(rig.config, &set);
 	log_capture(hear, NULL);
 }
 

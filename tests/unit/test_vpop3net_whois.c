@@ -106,16 +106,13 @@ static struct runtime *rt;
 
 static void open_rig(const char *dns_server, bool private)
 {
-	char setting[100], error[500];
+	char setting[100];
 	const char *const settings[] = {
 	    setting, private ? "http.allow_private=true" : "http.allow_private=false", NULL};
 
 	snprintf(setting, sizeof setting, "dns.servers=%s", dns_server);
 	script_rig_open(&rig, settings);
-	set = script_set_load(rig.config, error, sizeof error);
-	assert_non_null(set);
-	rt = runtime_new(set, RIG_MEMORY);
-	assert_true(runtime_begin(rt, NULL));
+	rt = rig_load(rig.config, &set);
 }
 
 static void close_rig(void)
