@@ -80,13 +80,13 @@ static void tell_servers(struct mx_case *c, struct route *r, const char *hook)
 
 /* ---- the servers to begin with ---- */
 
-static bool is_ours(const struct mx_case *c, const struct mx_servers *servers)
+static enum own_host is_ours(const struct mx_case *c, const char *host)
 {
-	return own_host_is(script_set_config(c->set), servers->v[0].host,
-		   (int)(c->deadline_ms - clock_ms()) / 2) == OWN_HOST_YES;
+	return own_host_is(script_set_config(c->set), host, (int)(c->deadline_ms - clock_ms()) / 2);
 }
 
-/* A backup host sends to better servers only, or mail would go in a circle. */
+/* A backup host sends to better servers only, or mail would go in a circle. By our names only: the
+ * addresses count when a route differs from DNS (cut_route()). */
 static void cut_at_ours(const struct config *cfg, struct mx_servers *servers)
 {
 	struct mx_servers better = {0};
@@ -122,9 +122,8 @@ static enum route_answer from_dns(struct mx_case *c, struct route *r)
 		tell(r, "DNS: no answer");
 		return ROUTE_UNKNOWN;
 	}
-	if (r->alone)
-		cut_at_ours(cfg, &r->servers);
-	if (r->servers.n > 0 && !is_ours(c, &r->servers))
+	cut_at_ours(cfg, &r->servers);
+	if (r->servers.n > 0 && is_ours(c, r->servers.v[0].host) != OWN_HOST_YES)
 		return ROUTE_SERVERS;
 	tell(r, "DNS: this host is the best server");
 	return ROUTE_MTA;
@@ -223,6 +222,46 @@ static bool keep_usable(const struct mx_case *c, struct route *r, bool own)
 
 /* ---- the whole ---- */
 
+/* The first that is this host; when none is for certain, the first that may be. */
+static const struct mx_server *find_ours(const struct mx_case *c, const struct mx_servers *dns)
+{
+	const struct mx_server *maybe = NULL;
+
+	for (size_t i = 0; i < dns->n; i++)
+		switch (is_ours(c, dns->v[i].host)) {
+		case OWN_HOST_YES:
+			return &dns->v[i];
+		case OWN_HOST_UNKNOWN:
+			maybe = maybe != NULL ? maybe : &dns->v[i];
+			break;
+		case OWN_HOST_NO:
+			break;
+		}
+	return maybe;
+}
+
+/* The MTA does not look for itself in a list that it is given. */
+static void cut_route(const struct mx_case *c, struct route *r, const struct mx_servers *dns)
+{
+	const struct mx_server *ours = find_ours(c, dns);
+	struct mx_servers better = {0};
+
+	if (ours == NULL)
+		return;
+	for (size_t i = 0; i < r->servers.n; i++) {
+		const struct mx_server *s = &r->servers.v[i];
+		size_t k = 0;
+
+		while (k < dns->n && strcmp(dns->v[k].host, s->host) != 0)
+			k++;
+		if (k == dns->n || dns->v[k].priority < ours->priority)
+			mx_servers_add(&better, s->host, s->priority, s->port);
+	}
+	tell(r, "%s is this host, as far as is known: only better servers are used", ours->host);
+	mx_servers_copy(&r->servers, &better);
+	mx_servers_clear(&better);
+}
+
 static enum route_answer finish(
     struct mx_case *c, struct route *r, const struct mx_servers *dns, bool own)
 {
@@ -236,11 +275,14 @@ static enum route_answer finish(
 		r->waits = false;
 		tell_servers(c, r, "FinalOverrides");
 	}
-	if (r->servers.n == 0 && r->alone && (own || dns->n > 0))
-		return ROUTE_HELD;
-	if (r->servers.n == 0 || (!own && mx_servers_same(&r->servers, dns)))
-		return ROUTE_MTA;
-	return ROUTE_SERVERS;
+	if (!own && r->servers.n > 0) {
+		if (mx_servers_same(&r->servers, dns))
+			return ROUTE_MTA;
+		cut_route(c, r, dns);
+	}
+	if (r->servers.n > 0)
+		return ROUTE_SERVERS;
+	return r->alone && (own || dns->n > 0) ? ROUTE_HELD : ROUTE_MTA;
 }
 
 static enum route_answer find(struct mx_case *c, struct route *r)

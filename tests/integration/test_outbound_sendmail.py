@@ -208,11 +208,13 @@ def test_several_recipients(server, hosts, policy):
     assert sorted(server.wait_delivery(host=HOSTS["b"]).recipients) == [f"ann@{DOMAIN}", BOB]
 
 
-def test_we_are_the_backup(server, hosts, policy, dns):
-    """When the better server is held, mail never goes to this host or to worse ones."""
+@pytest.mark.parametrize("names", ["us.backup.test", ""])
+def test_we_are_the_backup(server, hosts, policy, dns, names):
+    """When the better server is held, mail never goes to this host or to worse ones, whether it is
+    known by its name or by its address."""
     dns.add(f"mx-host=backup.test,a.{DOMAIN},10", "mx-host=backup.test,us.backup.test,20",
             f"mx-host=backup.test,c.{DOMAIN},30", "host-record=us.backup.test,127.0.0.1")
-    start(policy, "outbound.own_names=us.backup.test")
+    start(policy, f"outbound.own_names={names}")
     outbound.cli(policy, "holds", "add", "server", f"a.{DOMAIN}", 10)
     send(server, "bob@backup.test")
     server.settle()

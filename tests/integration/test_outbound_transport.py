@@ -40,6 +40,28 @@ end
 """
 
 
+def test_we_are_the_backup(server, hosts, policy, dns):
+    """A route never leads to this host, nor to a server behind it, which would bring the mail back:
+    neither while a better one is held nor by FinalOverrides()."""
+    dns.add(f"mx-host=backup.test,a.{DOMAIN},10", f"mx-host=backup.test,b.{DOMAIN},15",
+            "mx-host=backup.test,us.backup.test,20", f"mx-host=backup.test,c.{DOMAIN},30",
+            "host-record=us.backup.test,127.0.0.1")
+    start(policy, f"""
+        function FinalOverrides(domain, servers)
+            if domain ~= "backup.test" then return end
+            servers[#servers].priority = 1
+            return servers
+        end""")
+    assert policy.look_up("transport", "bob@backup.test") == \
+        f"OK smtp:[a.{DOMAIN}], [b.{DOMAIN}]"
+    for host in "ab":
+        outbound.cli(policy, "holds", "add", "server", f"{host}.{DOMAIN}", 10)
+    assert policy.look_up("transport", "bob@backup.test") == "NOTFOUND "
+    send(server, "bob@backup.test")
+    server.wait_log(r"to=<bob@backup\.test>, .*dsn=4\.7\.0, status=deferred")
+    assert hosts.dialogues_with() == [] and "status=bounced" not in server.log()
+
+
 def test_other_servers(server, hosts, policy, dns):
     """A domain without any server in DNS goes by the script's; the next one when the first refuses;
     other domains and local mail are left alone."""
