@@ -10,19 +10,13 @@ from rig.outbound import MESSAGE
 
 M4 = machine.TOP / "contrib/sendmail-outbound-tls.m4"
 INSTALLED = "/run/mailhooks/socketmap.sock"
-# domain: address of its server, mail.DOMAIN
-SERVERS = {"right.test": "127.0.0.41", "wrong.test": "127.0.0.42", "expired.test": "127.0.0.43",
-           "self.test": "127.0.0.44", "clear.test": "127.0.0.45", "wild.test": "127.0.0.46"}
+SERVERS = {**outbound.TLS_SERVERS, "wild.test": "127.0.0.46"}
 
 
 @pytest.fixture(scope="module")
 def files(authority):
     """The certificate and key of each server."""
-    return {"right.test": authority.issue("mail.right.test"),
-            "wrong.test": authority.issue("other.example"),
-            "expired.test": authority.issue("mail.expired.test", expired=True),
-            "self.test": machine.certificate(machine.new_directory("self"), "mail.self.test"),
-            "wild.test": authority.issue("*.wild.test")}
+    return {**outbound.tls_files(authority), "wild.test": authority.issue("*.wild.test")}
 
 
 @pytest.fixture(scope="module")
@@ -37,13 +31,8 @@ def mta_of_module(world, name_server, syslog, sockets, authority):
 
 
 @pytest.fixture
-def servers(sink, dns, files):
+def hosts(sink, dns, files):
     yield from outbound.servers_with_tls(sink, dns, SERVERS, files)
-
-
-@pytest.fixture
-def hosts(servers):
-    return servers
 
 
 def outcomes(server, policy, lua, domains=SERVERS, options=()):
@@ -117,7 +106,7 @@ def test_thumbprints(server, policy, files):
         "self": "waits"}
 
 
-def test_next_server(server, policy, servers, dns):
+def test_next_server(server, policy, hosts, dns):
     """A server that does not satisfy gets no mail, the next one of the domain does."""
     dns.add("mx-host=both.test,mail.clear.test,10", "mx-host=both.test,mail.right.test,20")
     policy.start(None, outbound.store(policy), mxout="""
@@ -130,7 +119,7 @@ def test_next_server(server, policy, servers, dns):
     delivery = server.wait_delivery(recipient="bob@both.test")
     assert delivery.host == SERVERS["right.test"] and delivery.tls
     assert "mail.clear.test\tboth.test\n" in policy.out()
-    assert not any("MAIL" in line for d in servers.dialogues_with(SERVERS["clear.test"])
+    assert not any("MAIL" in line for d in hosts.dialogues_with(SERVERS["clear.test"])
                    for line in d.said)
 
 
@@ -186,7 +175,7 @@ def test_names_of_connections(policy):
     assert policy.out().splitlines() == ["0\tdirect", "1\tother", "7\t"]
 
 
-def test_with_an_access_database(servers, make_sendmail, policy, sockets, authority):
+def test_with_an_access_database(hosts, make_sendmail, policy, sockets, authority):
     """FEATURE(access_db) of the administrator stands beside it: what either of the two demands counts."""
     database = machine.new_directory("access") / "access"
     database.write_text("from:bad@sender.test\tREJECT\ntls_srv:mail.clear.test\tENCR:112\n"

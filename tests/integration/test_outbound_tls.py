@@ -3,23 +3,17 @@ an expired one, a self-signed one, and without TLS."""
 
 import pytest
 
-from rig import certificates, machine, outbound, postfix
+from rig import certificates, outbound, postfix
 from rig import policy as policy_module
 from rig.deciding import authority, policy, server, sockets   # noqa: F401 (fixtures)
 from rig.outbound import MESSAGE
-
-# domain: address of its server, mail.DOMAIN
-SERVERS = {"right.test": "127.0.0.41", "wrong.test": "127.0.0.42", "expired.test": "127.0.0.43",
-           "self.test": "127.0.0.44", "clear.test": "127.0.0.45"}
+from rig.outbound import TLS_SERVERS as SERVERS
 
 
 @pytest.fixture(scope="module")
 def files(authority):
     """The certificate and key of each server."""
-    return {"right.test": authority.issue("mail.right.test"),
-            "wrong.test": authority.issue("other.example"),
-            "expired.test": authority.issue("mail.expired.test", expired=True),
-            "self.test": machine.certificate(machine.new_directory("self"), "mail.self.test")}
+    return outbound.tls_files(authority)
 
 
 @pytest.fixture(scope="module")
@@ -34,13 +28,8 @@ def mta_of_module(world, name_server, sockets, authority):
 
 
 @pytest.fixture
-def servers(sink, dns, files):
+def hosts(sink, dns, files):
     yield from outbound.servers_with_tls(sink, dns, SERVERS, files)
-
-
-@pytest.fixture
-def hosts(servers):
-    return servers
 
 
 def outcomes(server, policy, lua, domains=SERVERS, options=()):
@@ -108,11 +97,11 @@ def test_thumbprints(server, policy, files):
         "self": "4.7.5"}
 
 
-def test_one_host_without(server, policy, servers, dns, files):
+def test_one_host_without(server, policy, hosts, dns, files):
     """The vendor's example: no TLS with one server; its neighbour of the same domain keeps it. And
     DSN hidden from one server."""
     dns.add("mx-host=both.test,mail.wrong.test,10", "mx-host=both.test,mail.right.test,20")
-    servers.answer("RCPT", "450 4.2.1 later", host=SERVERS["wrong.test"])
+    hosts.answer("RCPT", "450 4.2.1 later", host=SERVERS["wrong.test"])
     policy.start(None, outbound.store(policy), mxout="""
         function ServerDetails(params, headers, actions)
             if params["server"] == "mail.wrong.test" then
@@ -128,11 +117,11 @@ def test_one_host_without(server, policy, servers, dns, files):
     delivery = server.wait_delivery(recipient="bob@both.test")
     assert delivery.host == SERVERS["right.test"] and delivery.tls
     assert "NOTIFY=SUCCESS,FAILURE" in delivery.rcpt_lines[0]
-    first = servers.dialogues_with(SERVERS["wrong.test"])[0]
+    first = hosts.dialogues_with(SERVERS["wrong.test"])[0]
     assert not first.tls and not any("NOTIFY" in line for line in first.said)
 
 
-def test_servers_without_mx_records(server, policy, servers, dns):
+def test_servers_without_mx_records(server, policy, hosts, dns):
     """ehlo_out is exact for them, too: a domain that is its own server, an MX host that is an alias
     (one alone, and one of two), a relay in brackets that is one."""
     address = SERVERS["clear.test"]
@@ -163,7 +152,7 @@ def test_servers_without_mx_records(server, policy, servers, dns):
     assert policy.out().endswith("relay.test\trelay.test\n" * 2)
 
 
-def test_strictest_of_all_hosts(server, policy, servers, dns):
+def test_strictest_of_all_hosts(server, policy, hosts, dns):
     """The policy is one for the next hop: what one host must have, the others must have too."""
     dns.add("mx-host=both.test,mail.clear.test,10", "mx-host=both.test,mail.right.test,20")
     policy.start(None, outbound.store(policy), mxout="""
@@ -174,11 +163,11 @@ def test_strictest_of_all_hosts(server, policy, servers, dns):
     assert server.send("ann@sender.test", "bob@both.test", MESSAGE).ok
     delivery = server.wait_delivery(recipient="bob@both.test")
     assert delivery.host == SERVERS["right.test"] and delivery.tls
-    assert not any("MAIL" in line for d in servers.dialogues_with(SERVERS["clear.test"])
+    assert not any("MAIL" in line for d in hosts.dialogues_with(SERVERS["clear.test"])
                    for line in d.said)
 
 
-def test_a_held_host_counts(server, policy, servers, dns):
+def test_a_held_host_counts(server, policy, hosts, dns):
     """What a host demands that is not used now is demanded of the others: the answer may still be
     the last one when the host is back and the script is late."""
     dns.add("mx-host=both.test,mail.clear.test,10", "mx-host=both.test,mail.right.test,20")
@@ -191,7 +180,7 @@ def test_a_held_host_counts(server, policy, servers, dns):
     """)
     assert server.send("ann@sender.test", "bob@both.test", MESSAGE).ok
     server.wait_log(r"to=<bob@both\.test>, .*dsn=4\.7\.4, status=deferred")
-    assert servers.dialogues_with(SERVERS["right.test"]) == []
+    assert hosts.dialogues_with(SERVERS["right.test"]) == []
 
 
 def test_no_answer_is_not_in_clear(server, policy):

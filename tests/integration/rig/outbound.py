@@ -40,6 +40,19 @@ def three_hosts(sink, dns):
         sink.unlisten(address)
 
 
+# domain: address of its server, mail.DOMAIN
+TLS_SERVERS = {"right.test": "127.0.0.41", "wrong.test": "127.0.0.42", "expired.test": "127.0.0.43",
+               "self.test": "127.0.0.44", "clear.test": "127.0.0.45"}
+
+
+def tls_files(authority):
+    """The certificate and key of each of TLS_SERVERS that has TLS."""
+    return {"right.test": authority.issue("mail.right.test"),
+            "wrong.test": authority.issue("other.example"),
+            "expired.test": authority.issue("mail.expired.test", expired=True),
+            "self.test": machine.certificate(machine.new_directory("self"), "mail.self.test")}
+
+
 def servers_with_tls(sink, dns, servers, files):
     """servers: address by domain, of mail.DOMAIN; files: certificate and key by domain, none is no
     TLS. As a fixture yields them."""
