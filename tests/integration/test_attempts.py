@@ -2,6 +2,8 @@
 whatever the hosts say (R19), whatever a rotator does and whenever the follower is killed (R18)."""
 
 import json
+import os
+import shutil
 import sqlite3
 import threading
 import time
@@ -252,6 +254,36 @@ def test_rotation_by_postfix(mta, follower):
     finally:
         for old in mta.maillog.parent.glob("maillog.*"):
             old.unlink()
+
+
+@postfix_only
+def test_copytruncate(mta, follower):
+    """R18: as logrotate does it with `copytruncate`, several times, while the follower reads and
+    while it is away: what the copy has is read from it, and each attempt is recorded once."""
+    def rotate():
+        if copies[0].exists():
+            os.rename(*copies)
+        shutil.copyfile(mta.maillog, copies[0])
+        os.truncate(mta.maillog, 0)
+        mta.log_start = 0
+        cut = int(time.time())   # no rotator cuts twice in a second: the first line has its time
+        machine.wait_until(lambda: time.time() > cut + 1.1, 5, "the next second")
+    copies = [mta.maillog.with_name(f"maillog.{n}") for n in (1, 2)]
+    try:
+        for n, away in enumerate([False, False, True, False]):
+            if away:
+                assert follower.policy.stop() == 0
+            send(mta, f"before{n}@sender.test", "bob@one.test")
+            rotate()
+            send(mta, f"after{n}@sender.test", "bob@one.test")
+            if away:
+                follower.start()
+            for sender in (f"before{n}@sender.test", f"after{n}@sender.test"):
+                follower.of(sender, 1)
+        assert len(follower.all()) == 8 and "gap" not in follower.policy.log()
+    finally:
+        for copy in copies:
+            copy.unlink(missing_ok=True)
 
 
 @both

@@ -67,6 +67,24 @@ def test_entries_and_new_ones(journal):
     journal.follower.of("b@s.test", 1)
 
 
+def test_sendmail(journal):
+    """Its refusals and deliveries, too, from its unit only."""
+    fields = {"SYSLOG_IDENTIFIER": "sm-mta", "_SYSTEMD_UNIT": "sendmail.service"}
+    start = ("3AL1AAAA000001: from=<s@s.test>, size=100, class=0, nrcpts=1, msgid=<x@s.test>, "
+             "proto=ESMTP, daemon=MTA, relay=localhost [127.0.0.1]")
+    tried = ("3AL1AAAA000001: to=<bob@example.com>, delay=00:00:01, xdelay=00:00:01, mailer=esmtp, "
+             "pri=30100, relay={0}.example.com. [127.0.0.{1}], dsn={2}")
+    journal.write((start, fields), (tried.format("mx1", 11, "4.2.1, reply=450 4.2.1 later, stat="
+                                                 "Deferred: 450 4.2.1 later"), fields))
+    journal.follower.start()
+    row, = journal.follower.of("s@s.test", 1)
+    assert (row["server"], row["address"], row["result"][:3]) == ("mx1.example.com", "127.0.0.11", "450")
+    delivered = tried.format("mx2", 12, "2.0.0, stat=Sent (250 2.0.0 kept)")
+    journal.write((delivered, {**fields, "_SYSTEMD_UNIT": "other.service"}), (delivered, fields))
+    row = journal.follower.of("s@s.test", 2)[1]
+    assert (row["server"], row["result"][:3]) == ("mx2.example.com", "250")
+
+
 def test_each_once_over_restarts(journal):
     """R18: the place is kept, and what is read twice has the same key."""
     for n in range(3):
