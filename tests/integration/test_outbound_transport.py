@@ -81,6 +81,26 @@ def test_other_servers(server, hosts, policy, dns):
     assert "status=bounced" not in server.log()
 
 
+def test_routes_are_reused(hosts, policy):
+    """GetCheckCache: a route is good for outbound.route_seconds, unless the script wants it anew, of
+    that domain alone; a reload forgets them all."""
+    script = f"""
+        function GetCheckCache(domain) return domain ~= "fresh.test" end
+        function GetOverrides(domain) print(domain) return {{ "a.{DOMAIN}" }} end
+    """
+    start(policy, script, "outbound.route_seconds=600")
+
+    def asked(*domains):
+        before = policy.out()
+        for domain in domains:
+            assert policy.look_up("transport", f"bob@{domain}") == f"OK smtp:[a.{DOMAIN}]"
+        return policy.out()[len(before):].split()
+    assert asked(*["reused.test", "fresh.test"] * 3) == ["reused.test"] + ["fresh.test"] * 3
+    assert asked("reused.test", "other.test") == ["other.test"]
+    policy.reload()
+    assert asked("reused.test", "reused.test") == ["reused.test"]
+
+
 def test_servers_of_the_script_are_checked(server, hosts, policy):
     """CheckServer for each of them; none usable: accepted all the same, waits, is delivered."""
     policy.script("refused.lua", f'return {{ ["a.{DOMAIN}"] = true }}')

@@ -348,6 +348,24 @@ def test_recipients_of_a_message(make_site):
     assert sorted(len(d.recipients) for d in site.postfix.deliveries()) == [1, 2, 2], found
 
 
+@pytest.mark.parametrize("limits, messages", [
+    ("MaxMessagesPerConnection = 2", [1, 2, 2]),
+    ("MaxRecipientsPerMessage, MaxRecipientsPerConnection = 3, 6", [1, 2, 2])])
+def test_limits_of_a_connection(make_site, sink, limits, messages):
+    """Connections to the relay are used again, but for no more messages than the script's Start()
+    allows, or messages that have that many recipients."""
+    site = make_site(relays.configuration(), f"function Start() {limits} end",
+                     {"smtp_connection_cache_destinations": RELAYS["big"],
+                      "smtp_connection_cache_time_limit": "30s"})
+    for n in range(5):   # one after the other, each while the connection is kept
+        site.send(recipients=[f"u{n}{k}@one.test" for k in "abc"])
+        site.postfix.wait_deliveries(n + 1)
+    site.postfix.settle()
+    dialogues = sink.dialogues_with(RELAYS["big"])
+    assert sorted(sum(line.startswith("MAIL") for line in d.said) for d in dialogues) == messages
+    assert sum(line.startswith("RCPT") for d in dialogues for line in d.said) == 15
+
+
 def test_the_certificate_of_a_relay(make_site, sink, dns):
     """VerifyCertificate: the right certificate gets the mail, another name gets nothing."""
     authority = certificates.Authority()
