@@ -34,6 +34,12 @@ enum instance_end instance_open(struct instance *in, struct script_set *set, enu
 	return INSTANCE_FAILED;
 }
 
+void instance_concerns(struct instance *in, const struct log_id *id)
+{
+	in->id = id;
+	runtime_set_log_id(in->rt, id);
+}
+
 /* runtime_call() knows one argument; the caller's results function gets the instance as well. */
 struct passage {
 	struct instance *in;

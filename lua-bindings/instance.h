@@ -44,6 +44,8 @@ struct instance_call {
 enum instance_end instance_open(struct instance *, struct script_set *, enum script_id,
     const struct log_id *, int64_t deadline_ms, void (*l_globals)(lua_State *L, void *arg),
     void *arg);
+/* What follows is about another message: id (NULL: none) in place of the one before. Open only. */
+void instance_concerns(struct instance *, const struct log_id *id);
 /* A result of a wrong type makes the call FAILED, and is logged once for each generation. */
 enum instance_end instance_call(struct instance *, const struct instance_call *);
 /* C code within the environment, to set or read global variables. False: out of memory. */

@@ -28,6 +28,11 @@ struct guard *guard_of(lua_State *L)
 	return &runtime_of(L)->guard;
 }
 
+void runtime_set_log_id(struct runtime *rt, const struct log_id *id)
+{
+	rt->id = id;
+}
+
 const struct log_id *runtime_log_id(struct runtime *rt)
 {
 	return rt->id;

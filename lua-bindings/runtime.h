@@ -126,6 +126,8 @@ bool runtime_is_guest(const struct runtime *);
 
 struct runtime *runtime_of(lua_State *L);
 const struct log_id *runtime_log_id(struct runtime *);
+/* From now on it is this one, which was given to acquire() before; NULL: none. */
+void runtime_set_log_id(struct runtime *, const struct log_id *);
 struct script_set *runtime_set(struct runtime *);
 /* For helpers that wait: milliseconds left of the running call, 0 when over. A helper that
  * finds none left raises through l_deadline(). */

@@ -170,14 +170,19 @@ enum mxout_answer checkfile_ask(struct checkfile_run *r, const struct checkfile_
 	struct call c = {message, out};
 	const struct instance_call call = {HOOK, l_args, l_results, &c};
 	enum instance_end end = INSTANCE_ABSENT;
+	const struct log_id *before;
 
 	checkfile_actions_clear(out);
 	if (checkfile_wanted(r->set))
 		end = open_once(r, id, deadline_ms);
 	if (end == INSTANCE_DONE) {
-		r->instance->id = id;
+		/* the id is the caller's and may be gone after this call, unless it lends the
+		 * instance, too */
+		before = r->instance == &r->own ? NULL : r->instance->id;
+		instance_concerns(r->instance, id);
 		r->instance->deadline_ms = deadline_ms;
 		end = instance_call(r->instance, &call);
+		instance_concerns(r->instance, before);
 	}
 	if (end == INSTANCE_DONE) {
 		bound(out);
