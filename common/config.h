@@ -155,6 +155,7 @@ struct config {
 		char *directory;	 /* what is known of them: queue_record.h */
 		int interval_seconds;	 /* between two passes of the agent */
 		int most_hold_minutes;	 /* an older hold is released */
+		bool hold_mixed;	 /* at arrival also what has recipients here */
 		bool smallest_first;	 /* base order of release; else the oldest first */
 		char *socket;		 /* of mailhooks-queue */
 		char *commands;		 /* directory of postsuper and postqueue */

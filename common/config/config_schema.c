@@ -458,6 +458,7 @@ const struct setting config_settings[] = {
 	RANGE(1, 86400)},
     {"agent", "most_hold_minutes", SETTING_INT, AT(agent.most_hold_minutes), .preset = "4320",
 	RANGE(1, 44640), .reason = "Postfix returns mail that has grown old at its next try"},
+    {"agent", "hold_mixed", SETTING_BOOL, AT(agent.hold_mixed), .preset = "true"},
     {"agent", "smallest_first", SETTING_BOOL, AT(agent.smallest_first), .preset = "false"},
     {"agent", "socket", SETTING_PATH, AT(agent.socket),
 	.preset = "/run/mailhooks-queue/queue.sock"},

@@ -99,6 +99,34 @@ def test_held_and_released_by_the_script(site):
     machine.wait_until(lambda: site.server.queue() == [], 10, "an empty queue")
 
 
+@pytest.mark.parametrize("mixed", [True, False])
+def test_recipients_here(site, sink, mixed):
+    """A message is held as a whole, and that is said; or it is sent first, and held when a try has
+    failed."""
+    here = f"user1@{site.server.hostname}"
+    site.milter.start(None, *site.settings, f"agent.hold_mixed={str(mixed).lower()}",
+                      mxout=script(SKIP))
+    sink.answer("RCPT", "450 4.2.1 later", contains="bob@")
+    reply = site.server.send("ann@sender.test", [BOB, here], "Subject: hi\n\nhello\n")
+    assert reply.ok
+    queue_id = reply.text.split()[-1]
+    site.server.settle()
+    assert "ann@sender.test\tbob@one.test\thi" in site.milter.out()   # asked about Bob alone
+    site.queue.start()
+    if mixed:
+        site.milter.wait_log("held for 1 recipients on this machine, too")
+        assert site.state(queue_id) == "hold" and site.server.deliveries() == []
+        sink.forgive()
+        site.start_policy("")
+        site.server.wait_delivery(recipient=BOB)
+    else:
+        site.milter.wait_log("not held, although CheckFile said so: 1 recipients on this machine")
+        assert site.state(queue_id) == "deferred"
+        site.start_policy(SKIP, log=True)
+        site.wait_state(queue_id, "hold")
+    site.server.wait_delivery(recipient=here)
+
+
 def released_names(site, sizes, *options):
     """Messages of these sizes, held together and released in one pass: their names in that order."""
     site.milter.start(None, *site.settings, mxout=script(SKIP))
