@@ -114,6 +114,12 @@ static void leave_out(const struct agent_run *p, struct checkfile_actions *a)
 			       "Sendmail (logged once for each loading of the scripts)");
 }
 
+/* What fails at once holds nobody up, however often it does. */
+static bool was_late(const struct agent_run *p, enum script_id script, int64_t begun_ms)
+{
+	return clock_ms() - begun_ms >= script_set_budget(p->set, script)->hook_ms / 2;
+}
+
 /* ---- CheckFile() of mxout.lua ---- */
 
 /* False: the hook failed, and lua.on_error says that things stay as they are. */
@@ -131,10 +137,12 @@ static bool ask(const struct agent_run *p, struct candidate *c, int64_t retries,
 	    .header_lines = &c->record.header_lines,
 	};
 	struct log_id id = agent_id(c);
+	int64_t begun_ms = clock_ms();
 	enum mxout_answer answer;
 
 	waiting_recipients(c, &recipients);
 	answer = checkfile_ask(p->checkfile, &message, &id, deadline(p), &c->actions);
+	c->late = answer == MXOUT_FAILED && was_late(p, SCRIPT_MXOUT, begun_ms);
 	strlist_clear(&recipients);
 	leave_out(p, &c->actions);
 	return answer != MXOUT_FAILED || !mxout_must_fail(p->set);
@@ -188,10 +196,12 @@ static void ask_senders(const struct agent_run *p, struct candidate *c)
 	    .recipients = &recipients,
 	    .header_lines = &c->record.header_lines};
 	struct log_id id = agent_id(c);
+	int64_t begun_ms = clock_ms();
 	struct relayout_choice choice;
 
 	waiting_recipients(c, &recipients);
 	relayout_choose(p->set, &message, &id, deadline(p), &choice);
+	c->late = choice.failed && was_late(p, SCRIPT_RELAYOUT, begun_ms);
 	if (choice.taker != NULL)
 		take(p, c, &choice);
 	relayout_choice_clear(&choice);

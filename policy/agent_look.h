@@ -17,6 +17,8 @@ struct candidate { /* a message that may be ours */
 	struct checkfile_actions actions;
 	size_t place;
 	bool release, requeue; /* requeue: for another sender than the queue file has */
+	size_t turn;	       /* of those whose last question was late: 1, 2 ...; 0: it was not */
+	bool late;	       /* the script had no answer in its time */
 };
 
 struct agent_run { /* one pass; borrowed */

@@ -15,6 +15,7 @@
 #include <time.h>
 
 #define GRACE_MS (5 * 60 * 1000) /* a record may be there before its message is */
+#define MOST_LATE 3 /* answers in a pass: what they cost waits with all that is decided */
 
 struct pass {
 	struct agent_run run;
@@ -22,7 +23,7 @@ struct pass {
 	struct strlist records; /* sorted */
 	bool *seen;		/* of each record: it is in the queue */
 	struct candidate *v;
-	size_t n;
+	size_t n, nlate, unasked;
 	bool (*stop)(void *); /* may be NULL */
 	void *stop_arg;
 };
@@ -133,14 +134,22 @@ static int by_base_order(const struct candidate *a, const struct candidate *b, b
 	return a->place < b->place ? -1 : a->place > b->place;
 }
 
+/* Those that were late last time come last, in turn. */
+static int by_turn(const struct candidate *a, const struct candidate *b, bool by_size)
+{
+	if (a->turn != b->turn)
+		return a->turn < b->turn ? -1 : 1;
+	return by_base_order(a, b, by_size);
+}
+
 static int by_age(const void *a, const void *b)
 {
-	return by_base_order(a, b, false);
+	return by_turn(a, b, false);
 }
 
 static int by_size(const void *a, const void *b)
 {
-	return by_base_order(a, b, true);
+	return by_turn(a, b, true);
 }
 
 /* Higher first, else as they were. */
@@ -153,12 +162,12 @@ static int by_priority(const void *a, const void *b)
 	return x->place < y->place ? -1 : x->place > y->place;
 }
 
-static void sort(struct pass *p, int (*compare)(const void *, const void *))
+static void sort(struct candidate *v, size_t n, int (*compare)(const void *, const void *))
 {
-	if (p->n > 0)
-		qsort(p->v, p->n, sizeof *p->v, compare);
-	for (size_t i = 0; i < p->n; i++)
-		p->v[i].place = i;
+	if (n > 0)
+		qsort(v, n, sizeof *v, compare);
+	for (size_t i = 0; i < n; i++)
+		v[i].place = i;
 }
 
 static bool let_go(const struct pass *p, const struct candidate *c)
@@ -193,22 +202,70 @@ static void wake_pickup(const struct pass *p)
 
 /* ---- a pass ---- */
 
-static void run(struct pass *p)
+static void find_turns(struct pass *p)
+{
+	for (size_t i = 0; i < p->n && p->memory->late.n > 0; i++)
+		for (size_t k = 0; k < p->memory->late.n && p->v[i].turn == 0; k++)
+			if (strcmp(p->memory->late.v[k], p->v[i].entry.id) == 0)
+				p->v[i].turn = k + 1;
+}
+
+/* Ask about these, then act. */
+static void look_at(struct pass *p, struct candidate *v, size_t n)
 {
 	bool requeued = false;
 
-	forget_gone(p);
-	sort(p, p->run.config->agent.smallest_first ? by_size : by_age);
-	for (size_t i = 0; i < p->n && !is_stopped(p); i++) {
-		agent_look(&p->run, &p->v[i]);
-		queue_record_clear(&p->v[i].record);
+	for (size_t i = 0; i < n && !is_stopped(p); i++) {
+		if (p->nlate < MOST_LATE) {
+			agent_look(&p->run, &v[i]);
+			queue_record_clear(&v[i].record);
+			p->nlate += v[i].late;
+			v[i].turn = 0;
+		} else {
+			p->unasked++;
+		}
 	}
-	sort(p, by_priority);
-	for (size_t i = 0; i < p->n && !is_stopped(p); i++)
-		if (p->v[i].release)
-			requeued |= release(p, &p->v[i]);
+	sort(v, n, by_priority);
+	for (size_t i = 0; i < n && !is_stopped(p); i++)
+		if (v[i].release)
+			requeued |= release(p, &v[i]);
 	if (requeued)
 		wake_pickup(p);
+}
+
+/* For the next pass: whose turn did not come, then those that were late in this one. */
+static void note_late(struct pass *p)
+{
+	struct strlist late = STRLIST_INIT;
+
+	sort(p->v, p->n, by_age);
+	for (size_t i = 0; i < p->n; i++)
+		if (p->v[i].turn > 0)
+			strlist_add(&late, p->v[i].entry.id);
+	for (size_t i = 0; i < p->n; i++)
+		if (p->v[i].late)
+			strlist_add(&late, p->v[i].entry.id);
+	strlist_clear(&p->memory->late);
+	p->memory->late = late;
+	if (p->unasked > 0)
+		log_warn(NULL,
+		    "queue agent: the scripts had no answer in their time (lua.hook_ms) about %zu "
+		    "messages; %zu others are asked about in the next pass",
+		    p->nlate, p->unasked);
+}
+
+static void run(struct pass *p)
+{
+	size_t first = 0;
+
+	forget_gone(p);
+	find_turns(p);
+	sort(p->v, p->n, p->run.config->agent.smallest_first ? by_size : by_age);
+	while (first < p->n && p->v[first].turn == 0)
+		first++;
+	look_at(p, p->v, first);
+	look_at(p, p->v + first, p->n - first);
+	note_late(p);
 }
 
 static void clear(struct pass *p)
@@ -250,4 +307,5 @@ void agent_pass(
 void agent_memory_clear(struct agent_memory *m)
 {
 	strlist_clear(&m->missing);
+	strlist_clear(&m->late);
 }

@@ -5,7 +5,11 @@
  * skipped. All of one pass share one instance of mxout.lua. A message is ours if the
  * milter has left a record of it (queue_record.h) whose arrival time and sender match the queue;
  * nothing else is ever touched, so holds of the administrator stay. What a crash interrupts the
- * next pass sees in the queue and takes up again. One thread. */
+ * next pass sees in the queue and takes up again.
+ *
+ * A pass acts when it has asked, so that Priority counts. A script that hangs about some messages
+ * must not make the others wait for that: after a few late answers a pass asks no more, and those
+ * it hung about are asked about last, after everything else was released. One thread. */
 #pragma once
 
 #include "common/config.h"
@@ -17,6 +21,7 @@
 struct agent_memory {		/* from one pass to the next; zero it before the first */
 	struct strlist missing; /* ids of records that were not in the queue */
 	bool away;		/* mailhooks-queue did not answer, which was logged */
+	struct strlist late;	/* ids about which the scripts had no answer in time, by turn */
 };
 
 /* stopped (may be NULL) is asked between two messages, and while the queue is read. */

@@ -127,6 +127,26 @@ def test_recipients_here(site, sink, mixed):
     site.server.wait_delivery(recipient=here)
 
 
+def test_messages_that_the_script_hangs_about(site):
+    """R18: others do not wait for them: they are asked about last, three in a pass."""
+    site.milter.start(None, *site.settings, mxout=script(SKIP))
+    site.queue.start()
+    for n in range(6):
+        site.send("hang", settle=n == 5)
+    site.start_policy("while data.Subject == 'hang' do end", "lua.hook_ms=300",
+                      "lua.instructions=1000000000000", "lua.on_error=tempfail")
+    site.policy.wait_log("no answer in their time .* 3 others are asked about in the next pass")
+    machine.wait_until(lambda: site.policy.out().count("hang") >= 9, 15, "three passes")
+    queue_id = site.send("well")
+    asked = site.policy.out().count("hang")
+    site.server.wait_delivery(recipient=BOB)
+    before = site.policy.out().partition("well")[0].count("hang")
+    assert before - asked <= 3   # what was left of the pass that went on
+    site.policy.wait_log(f"queue={queue_id} queue agent: released")
+    site.change("")
+    site.server.wait_deliveries(7, recipient=BOB)
+
+
 def released_names(site, sizes, *options):
     """Messages of these sizes, held together and released in one pass: their names in that order."""
     site.milter.start(None, *site.settings, mxout=script(SKIP))
