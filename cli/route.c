@@ -117,7 +117,9 @@ static bool print_servers(
 	return known;
 }
 
-static void print_tls(struct mx_case *c, const struct mx_servers *servers)
+/* What is demanded of n servers together; with: of this one alone. */
+static void print_demand(
+    struct mx_case *c, const struct mx_server *servers, size_t n, const char *with)
 {
 	int bytes = script_set_config(c->set)->outbound.fingerprint_bytes;
 	struct tls_demand sum = {0};
@@ -125,10 +127,8 @@ static void print_tls(struct mx_case *c, const struct mx_servers *servers)
 	char *text;
 	bool fine = true;
 
-	if (!script_set_has_hook(c->set, SCRIPT_MXOUT, "ServerDetails"))
-		return;
-	for (size_t i = 0; i < servers->n && fine; i++) {
-		const struct mxout_connection connection = {.server = servers->v[i].host,
+	for (size_t i = 0; i < n && fine; i++) {
+		const struct mxout_connection connection = {.server = servers[i].host,
 		    .domain = c->delivery.domain,
 		    .size = c->delivery.size,
 		    .name = c->delivery.connection_name};
@@ -136,15 +136,30 @@ static void print_tls(struct mx_case *c, const struct mx_servers *servers)
 
 		fine = mxout_server_details(c->set, &connection, c->id, clock_ms() + STEP_MS, &a) ==
 			   MXOUT_DECIDED &&
-		       tls_demand_add(&sum, servers->v[i].host, &a, bytes, &why);
+		       tls_demand_add(&sum, servers[i].host, &a, bytes, &why);
 		server_actions_clear(&a);
 	}
 	text = tls_demand_text(&sum);
-	printf("TLS, by ServerDetails: %s\n", !fine	     ? why
-					      : text != NULL ? text
-							     : "as the MTA is configured");
+	printf("TLS%s%s, by ServerDetails: %s\n", with != NULL ? " with " : "",
+	    with != NULL ? with : "",
+	    !fine	   ? why
+	    : text != NULL ? text
+			   : "as the MTA is configured");
 	free(text);
 	tls_demand_clear(&sum);
+}
+
+/* named: by a script, so that each is a next hop of its own, whichever domain the mail is for. */
+static void print_tls(struct mx_case *c, const struct mx_servers *servers, bool named)
+{
+	if (!script_set_has_hook(c->set, SCRIPT_MXOUT, "ServerDetails"))
+		return;
+	for (size_t i = 0; i < servers->n && named; i++)
+		print_demand(c, &servers->v[i], 1, servers->v[i].host);
+	if (named)
+		puts("  what is demanded for other domains that go by the same server counts too");
+	else
+		print_demand(c, servers->v, servers->n, NULL);
 }
 
 /* ---- the whole ---- */
@@ -241,7 +256,7 @@ static int print_route(struct mx_case *c, struct store *store)
 	if (servers.n > 0) {
 		puts("mail servers:");
 		known = print_servers(c, store, &servers, own_address);
-		print_tls(c, &servers);
+		print_tls(c, &servers, answer == ROUTE_SERVERS);
 	}
 	mx_servers_clear(&servers);
 	strlist_clear(&story);

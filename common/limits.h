@@ -77,6 +77,9 @@
 #define LIMIT_DELIVERIES 4096		/* smtp(8) processes; default_process_limit is 100 */
 #define LIMIT_DELIVERY_SECONDS 3600	/* twice the longest timeout of smtp(8), and more */
 #define LIMIT_DELIVERY_ADDRESSES 200	/* of all its mail servers */
+#define LIMIT_ROUTED 50000		/* domains by server; twice what qmgr(8) has under way */
+#define LIMIT_ROUTED_OF_SERVER 5000	/* so many calls of ServerDetails() take some 0.2 s */
+#define LIMIT_ROUTED_SECONDS 86400	/* that mail may be under way in qmgr(8) */
 #define LIMIT_REPLY_BYTES 32768		/* kept of one reply of a remote server */
 #define LIMIT_HOLD_MINUTES 10080	/* a week: what a script holds longer is a mistake */
 #define LIMIT_FACTS_MS 500		/* to note a message's facts while its sender waits */

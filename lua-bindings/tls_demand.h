@@ -22,6 +22,9 @@ struct tls_demand {	       /* zero it before use */
 /* Put the demand for one host to the others. False: the sum cannot be said; *why is constant. */
 bool tls_demand_add(struct tls_demand *, const char *server, const struct server_actions *,
     int fingerprint_bytes, const char **why);
+/* Put the demands of two domains for the same host together: both count. False: they cannot be said
+ * in one; *why is constant. */
+bool tls_demand_both(struct tls_demand *, const struct tls_demand *other, const char **why);
 /* A line of smtp_tls_policy_maps, malloc'ed; NULL: nothing is demanded. */
 char *tls_demand_text(const struct tls_demand *);
 void tls_demand_clear(struct tls_demand *);

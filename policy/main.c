@@ -19,6 +19,7 @@
 #include "policy/dispatch.h"
 #include "policy/listen.h"
 #include "policy/maillog_follow.h"
+#include "policy/routed.h"
 #include "policy/scripts.h"
 #include "policy/server.h"
 
@@ -158,6 +159,7 @@ static int start(struct config *cfg)
 		status = scripts_load_first(cfg);
 	if (status != 0)
 		return status;
+	routed_open(cfg->state_dir);
 	base = event_base_new();
 	if (base == NULL)
 		return EX_OSERR;
@@ -190,6 +192,7 @@ static void end(void)
 	script_set_publish(NULL);
 	delivery_forget_all();
 	answers_forget_all();
+	routed_close();
 	holds_forget();
 }
 

@@ -12,6 +12,7 @@
 #include "policy/answers.h"
 #include "policy/delivery.h"
 #include "policy/next_hop.h"
+#include "policy/routed.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -30,16 +31,53 @@ static bool wanted(const struct map_query *q)
 	return script_set_has_hook(q->set, SCRIPT_MXOUT, "ServerDetails");
 }
 
+static struct map_answer no_answer(void)
+{
+	return (struct map_answer){SOCKETMAP_TEMP, xstrdup("ServerDetails gave no answer")};
+}
+
+/* NULL: nothing is demanded. */
+static struct map_answer answer_of(const struct tls_demand *sum)
+{
+	char *text = tls_demand_text(sum);
+
+	return (struct map_answer){text != NULL ? SOCKETMAP_OK : SOCKETMAP_NOTFOUND, text};
+}
+
+static struct routed_scripts scripts_of(const struct map_query *q, int number)
+{
+	return (struct routed_scripts){script_set_generation(q->set), number};
+}
+
+/* What was said last of each domain that goes there. False: it is no server of a script's. */
+static bool routed_late(const struct map_query *q, int number, struct map_answer *out)
+{
+	const struct routed_scripts scripts = scripts_of(q, number);
+	struct routed_wish sum;
+	struct strlist ask = STRLIST_INIT;
+	const char *why;
+	bool host, routed;
+	char *name = strlen(q->key) == q->key_n ? next_hop_name(q->key, &host) : NULL;
+
+	routed = name != NULL && host && routed_wishes(name, &scripts, true, &sum, &ask, &why);
+	if (routed) {
+		*out = ask.n == 0 && why == NULL ? answer_of(&sum.tls) : no_answer();
+		routed_wish_clear(&sum);
+		strlist_clear(&ask);
+	}
+	free(name);
+	return routed;
+}
+
 struct map_answer map_tls_late(const struct map_query *q, int number)
 {
 	struct map_answer a;
 
-	(void)number;
 	if (!wanted(q) || q->key[0] == '.')
 		return not_found();
-	if (answers_recall(q, true, &a))
+	if (routed_late(q, number, &a) || answers_recall(q, true, &a))
 		return a;
-	return (struct map_answer){SOCKETMAP_TEMP, xstrdup("ServerDetails gave no answer")};
+	return no_answer();
 }
 
 /* ---- the servers of the next hop ---- */
@@ -117,53 +155,104 @@ static void notice_rest(const struct map_query *q, const struct server_actions *
 }
 
 /* False: not known, or not to be said. */
-static bool add_up(const struct map_query *q, const char *domain, const struct mx_servers *servers,
-    int64_t size, int number, struct tls_demand *sum)
+static bool add_wish(const struct map_query *q, const char *domain, const char *server,
+    int64_t size, int number, struct routed_wish *sum)
 {
 	int bytes = script_set_config(q->set)->outbound.fingerprint_bytes;
+	const struct mxout_connection c = connection_of(q, domain, server, size, number);
+	struct server_actions a = {0};
 	const char *why;
+	bool fine = mxout_server_details(q->set, &c, q->id, q->deadline_ms, &a) == MXOUT_DECIDED;
 
-	for (size_t i = 0; i < servers->n; i++) {
-		const char *server = servers->v[i].host;
-		const struct mxout_connection c = connection_of(q, domain, server, size, number);
-		struct server_actions a = {0};
-		bool fine =
-		    mxout_server_details(q->set, &c, q->id, q->deadline_ms, &a) == MXOUT_DECIDED;
+	if (fine)
+		notice_rest(q, &a);
+	if (fine && !tls_demand_add(&sum->tls, server, &a, bytes, &why)) {
+		log_error(q->id,
+		    "ServerDetails for %s of %s: %s; mail to %s waits until the script is "
+		    "corrected",
+		    server, domain, why, domain);
+		fine = false;
+	}
+	sum->hide_dsn |= fine && !a.allowDSN;
+	server_actions_clear(&a);
+	return fine;
+}
 
-		if (fine)
-			notice_rest(q, &a);
-		if (fine && !tls_demand_add(sum, server, &a, bytes, &why)) {
-			log_error(q->id,
-			    "ServerDetails for %s of %s: %s; mail to %s waits until the script is "
-			    "corrected",
-			    server, domain, why, domain);
-			fine = false;
+static bool add_up(const struct map_query *q, const char *domain, const struct mx_servers *servers,
+    int64_t size, int number, struct routed_wish *sum)
+{
+	for (size_t i = 0; i < servers->n; i++)
+		if (!add_wish(q, domain, servers->v[i].host, size, number, sum))
+			return false;
+	return true;
+}
+
+/* ---- a server that scripts send mail to: what all its domains want ---- */
+
+/* False: one is not known. */
+static bool ask_for(const struct map_query *q, int number, const char *server,
+    const struct strlist *domains, struct routed_wish *sum, const char **why)
+{
+	const struct routed_scripts scripts = scripts_of(q, number);
+
+	for (size_t i = 0; i < domains->n; i++) {
+		struct routed_wish w = {0};
+		bool fine = add_wish(q, domains->v[i], server, 0, number, &w);
+
+		if (fine) {
+			routed_told(server, domains->v[i], &scripts, &w);
+			if (*why == NULL)
+				routed_wish_add(sum, &w, why);
 		}
-		server_actions_clear(&a);
+		routed_wish_clear(&w);
 		if (!fine)
 			return false;
 	}
 	return true;
 }
 
+/* False: it is none. */
+static bool routed_answer(
+    const struct map_query *q, int number, const char *server, struct map_answer *out)
+{
+	const struct routed_scripts scripts = scripts_of(q, number);
+	struct strlist ask = STRLIST_INIT;
+	struct routed_wish sum;
+	const char *why;
+
+	if (!routed_wishes(server, &scripts, false, &sum, &ask, &why))
+		return false;
+	if (ask_for(q, number, server, &ask, &sum, &why) && why == NULL)
+		*out = answer_of(&sum.tls);
+	else
+		*out = map_tls_late(q, number);
+	if (why != NULL)
+		log_error(q->id,
+		    "ServerDetails for %s, a server of several domains: %s; their mail waits until "
+		    "a script is corrected",
+		    server, why);
+	strlist_clear(&ask);
+	routed_wish_clear(&sum);
+	return true;
+}
+
 static struct map_answer decide(const struct map_query *q, int number, const char *name, bool host)
 {
 	struct mx_servers servers = {0};
-	struct tls_demand sum = {0};
-	struct map_answer a = not_found();
+	struct routed_wish sum = {0};
+	struct map_answer a;
 	int64_t size;
 	bool known = find_servers(q, name, host, &servers, &size) &&
 		     add_up(q, name, &servers, size, number, &sum);
 
 	if (known) {
-		a.value = tls_demand_text(&sum);
-		a.status = a.value != NULL ? SOCKETMAP_OK : SOCKETMAP_NOTFOUND;
+		a = answer_of(&sum.tls);
 		answers_note(q, &a, SAME_DELIVERY_MS);
 	} else {
 		a = map_tls_late(q, number);
 	}
 	mx_servers_clear(&servers);
-	tls_demand_clear(&sum);
+	routed_wish_clear(&sum);
 	return a;
 }
 
@@ -196,7 +285,7 @@ struct map_answer map_tls_answer(const struct map_query *q, int number)
 	name = strlen(q->key) == q->key_n ? next_hop_name(q->key, &host) : NULL;
 	if (name == NULL)
 		return map_tls_late(q, number);
-	if (!answers_recall(q, false, &a))
+	if (!(host && routed_answer(q, number, name, &a)) && !answers_recall(q, false, &a))
 		a = decide(q, number, name, host);
 	free(name);
 	return a;
@@ -263,6 +352,23 @@ static const char *alias_with(
 	return NULL;
 }
 
+/* *dsn: hidden; STARTTLS is the business of the map tls then. False: it is no server of a script's.
+ */
+static bool routed_hides(const struct map_query *q, int number, const char *server, bool *dsn)
+{
+	const struct routed_scripts scripts = scripts_of(q, number);
+	struct strlist ask = STRLIST_INIT;
+	struct routed_wish sum;
+	const char *why;
+
+	if (!routed_wishes(server, &scripts, true, &sum, &ask, &why))
+		return false;
+	*dsn = sum.hide_dsn;
+	routed_wish_clear(&sum);
+	strlist_clear(&ask);
+	return true;
+}
+
 struct map_answer map_ehlo_out_answer(const struct map_query *q, int number)
 {
 	struct server_actions a = {0};
@@ -271,6 +377,7 @@ struct map_answer map_ehlo_out_answer(const struct map_query *q, int number)
 	const char *known, *alias;
 	struct mxout_connection c;
 	struct delivery *d;
+	bool no_mx, tls = false, dsn = false;
 	char *server, *domain, *value = NULL;
 
 	if (!ip_address_parse(&remote, q->key) || !maps_need_peer(q))
@@ -282,20 +389,21 @@ struct map_answer map_ehlo_out_answer(const struct map_query *q, int number)
 	server = xstrdup(known != NULL ? known : q->key);
 	domain = xstrdup(d->domain != NULL ? d->domain : server);
 	find_aliases(d, server, &aliases);
+	no_mx = d->domain == NULL;
 	c = connection_of(q, domain, server, d->size, number);
 	delivery_leave(d);
 	c.address = q->key;
 	alias = wanted(q) ? alias_with(q, &aliases, &remote) : NULL;
 	if (alias != NULL)
 		c.server = alias;
-	if (wanted(q) &&
+	if (wanted(q) && !(no_mx && routed_hides(q, number, server, &dsn)) &&
 	    mxout_server_details(q->set, &c, q->id, q->deadline_ms, &a) == MXOUT_DECIDED) {
-		const char *tls = tls_demand_without(&a) ? "starttls, " : "";
-		const char *dsn = a.allowDSN ? "" : "dsn, ";
-
-		if (*tls != '\0' || *dsn != '\0')
-			value = xasprintf("%s%ssilent-discard", tls, dsn);
+		tls = tls_demand_without(&a);
+		dsn = !a.allowDSN;
 	}
+	if (tls || dsn)
+		value =
+		    xasprintf("%s%ssilent-discard", tls ? "starttls, " : "", dsn ? "dsn, " : "");
 	server_actions_clear(&a);
 	strlist_clear(&aliases);
 	free(server);

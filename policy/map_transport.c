@@ -7,6 +7,7 @@
 #include "lua-bindings/profile.h"
 #include "lua-bindings/route.h"
 #include "policy/answers.h"
+#include "policy/routed.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -55,6 +56,13 @@ static struct map_answer last(const struct map_query *by_domain)
 	return (struct map_answer){SOCKETMAP_TEMP, xstrdup("no route in time")};
 }
 
+/* The map tls will be asked about the servers only. */
+static void note_route(const char *domain, const struct map_answer *a)
+{
+	if (a->status == SOCKETMAP_OK)
+		routed_note(domain, a->value);
+}
+
 struct map_answer map_transport_late(const struct map_query *q, int number)
 {
 	char *domain = domain_of(q);
@@ -65,6 +73,7 @@ struct map_answer map_transport_late(const struct map_query *q, int number)
 	if (domain != NULL) {
 		by_domain = query_of(q, domain);
 		a = last(&by_domain);
+		note_route(domain, &a);
 	}
 	free(domain);
 	return a;
@@ -122,6 +131,7 @@ struct map_answer map_transport_answer(const struct map_query *q, int number)
 		by_domain = query_of(q, domain);
 		if (!answers_recall(&by_domain, false, &a))
 			a = decide(&by_domain, number);
+		note_route(domain, &a);
 	}
 	free(domain);
 	return a;

@@ -105,6 +105,34 @@ bool tls_demand_add(struct tls_demand *d, const char *server, const struct serve
 	return fine;
 }
 
+/* A certificate must have a name, or be the one, that each of them wants. */
+static bool match_both(struct strlist *match, const struct strlist *other)
+{
+	for (size_t i = match->n; i-- > 0;)
+		if (!strlist_has(other, match->v[i]))
+			strlist_remove(match, i);
+	return match->n > 0;
+}
+
+bool tls_demand_both(struct tls_demand *d, const struct tls_demand *other, const char **why)
+{
+	bool checks = d->level >= TLS_SECURE, other_checks = other->level >= TLS_SECURE;
+
+	if (checks && other_checks) {
+		if (d->level != other->level || !match_both(&d->match, &other->match)) {
+			*why = "one domain wants another name or fingerprint than another one";
+			return false;
+		}
+	} else if (other_checks) {
+		strlist_copy(&d->match, &other->match);
+	}
+	if (other->level > d->level)
+		d->level = other->level;
+	d->hosts += other->hosts;
+	d->without += other->without;
+	return true;
+}
+
 char *tls_demand_text(const struct tls_demand *d)
 {
 	bool names = d->level == TLS_SECURE;

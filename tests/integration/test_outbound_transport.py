@@ -227,8 +227,8 @@ def test_domains_in_all_letters(hosts, make_postfix, policy, dns):
         assert c.command("Subject: hi\r\n\r\nhello\r\n.").ok
     server.wait_delivery(host=HOSTS["a"])
     server.wait_delivery(host=HOSTS["c"])
-    assert sorted(policy.out().splitlines()) == [
-        f"c.{DOMAIN}\tc.{DOMAIN}", f"xn--strae-oqa.test\ta.{DOMAIN}"]
+    assert {f"xn--bcher-kva.test\tc.{DOMAIN}", f"xn--strae-oqa.test\ta.{DOMAIN}"} <= set(
+        policy.out().splitlines())
 
 
 def test_the_snippet_where_debian_has_chroots(hosts, make_postfix):

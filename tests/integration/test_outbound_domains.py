@@ -1,0 +1,179 @@
+"""Decisions by domain where scripts name the servers: Postfix asks about `[a.three.test]` then, and
+does not say whose mail it is."""
+
+import shutil
+
+import pytest
+
+from rig import certificates, machine, outbound, postfix
+from rig import policy as policy_module
+from rig.deciding import authority, policy, server, sockets   # noqa: F401 (fixtures)
+from rig.outbound import DOMAIN, HOSTS, MESSAGE
+
+OURS = f"a.{DOMAIN}"                  # without TLS
+OTHER = f"b.{DOMAIN}"                 # with TLS
+RULES = f"""
+function GetOverrides(domain)
+    if domain == "bank.test" or domain == "lax.test" then return {{ "{OURS}" }} end
+    if domain == "safe.test" or domain == "open.test" then return {{ "{OTHER}:25" }} end
+end
+"""
+
+
+@pytest.fixture(scope="module")
+def files(authority):
+    return authority.issue(OTHER)
+
+
+@pytest.fixture
+def hosts(sink, dns, files):
+    sink.listen(HOSTS["b"], certificate=files)
+    sink.listen(HOSTS["a"])
+    dns.add(*outbound.ZONES[:4])
+    yield sink
+    sink.unlisten(HOSTS["a"])
+    sink.unlisten(HOSTS["b"])
+
+
+@pytest.fixture(scope="module")
+def mta_of_module(world, name_server, sockets, authority):
+    service = policy_module.Policy(sockets)
+    server = postfix.Postfix(world, 2790, parameters={
+        **outbound.parameters(service, "mx", "tls", "transport", "ehlo_out"),
+        "smtp_tls_security_level": "may", "smtp_tls_fingerprint_digest": "sha1",
+        "smtp_tls_CAfile": authority.certificate})
+    yield server
+    server.stop()
+
+
+def details(lines):
+    return f"""
+        function ServerDetails(p, headers, actions)
+            print(p.domain, p.server)
+            {lines}
+            return actions
+        end
+    """
+
+
+FORCE = details("if p.domain:find('^bank') then actions.forceTLS = 1 end")
+
+
+def start(policy, mxout, rules=RULES, *options):
+    policy.start(None, outbound.store(policy), "outbound.holds_ms=0", "outbound.route_seconds=0",
+                 *options, mxserverrules=rules, mxout=mxout)
+
+
+def send(server, *domains):
+    with server.client() as c:
+        assert c.send("ann@sender.test", [f"bob@{d}" for d in domains], MESSAGE).ok
+
+
+def waits(server, domain, status):
+    server.wait_log(rf"to=<bob@{domain}>, .*dsn={status}, status=deferred")
+
+
+# ---- ServerDetails
+
+
+@pytest.mark.parametrize("domain, rules", [("bank.test", RULES), ("bank2.test", f"""
+    function FinalOverrides(domain, servers)
+        if domain == "bank2.test" then return {{ "{OURS}" }} end
+    end""")], ids=["GetOverrides", "FinalOverrides"])
+def test_encryption_by_domain(server, hosts, policy, dns, domain, rules):
+    """R18: the domain's mail does not go out in clear by the server that a script has named, and
+    what `mailhooks route` says is so."""
+    dns.add(f"mx-host={domain},{OTHER},10")
+    start(policy, FORCE, rules)
+    assert f"TLS with {OURS}, by ServerDetails: encrypt" in outbound.cli(
+        policy, "route", f"bob@{domain}")
+    send(server, domain)
+    waits(server, domain, r"4\.7\.4")
+    assert server.deliveries() == []
+    assert policy.out().splitlines()[-1] == f"{domain}\t{OURS}"
+
+
+def test_the_strictest_of_all_domains(server, hosts, policy):
+    """One delivery may be for several domains: what one of them demands the others have too, from
+    when on it is sent that way. A server that no script has named is its own domain."""
+    start(policy, FORCE)
+    send(server, "lax.test")
+    server.wait_delivery(recipient="bob@lax.test")
+    assert not server.deliveries()[0].tls
+    send(server, "lax.test", "bank.test")
+    waits(server, "bank.test", r"4\.7\.4")
+    waits(server, "lax.test", r"4\.7\.4")
+    assert len(server.deliveries()) == 1
+    assert policy.look_up("tls", f"[{OURS}]") == "OK encrypt"
+    assert policy.look_up("tls", f"[{OTHER}]") == "NOTFOUND "
+    assert f"{OTHER}\t{OTHER}\n" in policy.out()
+    assert f"{OURS}\t{OURS}\n" not in policy.out()
+
+
+def test_one_connection_with_a_checked_certificate(server, hosts, policy):
+    """The names that two domains want are both checked; when they are different ones no certificate
+    is said to have them, so the mail waits."""
+    names = """
+        if p.domain == "safe.test" then actions.checkCertName = "b.three.test" end
+        if p.domain == "open.test" then actions.checkCertName = Wanted end
+        if p.domain == "safe.test" then actions.allowDSN = false end
+    """
+    start(policy, "Wanted = 'B.three.test'" + details(names))
+    with server.client() as c:
+        c.mail("ann@sender.test"), c.rcpt("bob@safe.test", "NOTIFY=SUCCESS,FAILURE")
+        c.rcpt("bob@open.test")
+        assert c.data(MESSAGE.replace("\n", "\r\n")).ok
+    delivery = server.wait_delivery(recipient="bob@safe.test")
+    assert sorted(delivery.recipients) == ["bob@open.test", "bob@safe.test"] and delivery.tls
+    assert not any("NOTIFY" in line for line in delivery.rcpt_lines)
+    assert policy.look_up("tls", f"[{OTHER}]") == f"OK secure match={OTHER}"
+    policy.script("mxout.lua", "Wanted = 'other.test'" + details(names))
+    policy.reload()
+    send(server, "safe.test")
+    waits(server, "safe.test", r"4\.7\.5")
+    policy.wait_log(r"one domain wants another name or fingerprint")
+
+
+def test_a_restart_forgets_nothing(server, hosts, policy):
+    """R18: qmgr(8) does not ask again about the mail that it has under way, whether the service
+    was stopped, reloaded or killed. Without a ServerDetails() too, since there may be one soon."""
+    start(policy, "")
+    assert policy.look_up("transport", "bob@bank.test") == f"OK smtp:[{OURS}]"
+    policy.kill()
+    start(policy, FORCE)
+    assert policy.look_up("tls", f"[{OURS}]:25") == "OK encrypt"
+    assert policy.stop() == 0
+    start(policy, FORCE.replace("bank", "lax"))
+    assert policy.look_up("tls", f"[{OURS}]") == "NOTFOUND "
+    policy.script("mxout.lua", FORCE)
+    policy.reload()
+    assert policy.look_up("tls", f"[{OURS}]") == "OK encrypt"
+    assert policy.look_up("tls", f"[{OTHER}]") == "NOTFOUND "
+
+
+def test_no_place_for_what_is_to_be_remembered(policy):
+    """R18: what cannot be written is said, and known until the end of the process."""
+    (policy.directory / "routed.new").mkdir()
+    start(policy, FORCE)
+    policy.wait_log(r"/routed: .*after a restart ServerDetails\(\) will not know the domains")
+    policy.look_up("transport", "bob@bank.test")
+    assert policy.look_up("tls", f"[{OURS}]") == "OK encrypt"
+
+
+def test_a_failing_script_and_time(policy):
+    """R18: a domain about which the script says nothing makes the mail by its server wait; what it
+    has said before counts when it is late."""
+    flag = policy.directory / "slow"
+    start(policy, details(f"""
+        if p.domain == "lax.test" and Broken then error("x") end
+        if io.open("{flag}") then while true do end end
+        if p.domain == "bank.test" then actions.forceTLS = 1 end
+    """), RULES, "policy.deadline_ms=400", "lua.instructions=1000000000000")
+    policy.look_up("transport", "bob@bank.test")
+    assert policy.look_up("tls", f"[{OURS}]") == "OK encrypt"
+    flag.touch(mode=0o644)
+    machine.wait_until(lambda: "default" in policy.log() or not policy.look_up(
+        "tls", f"[{OURS}]") == "OK encrypt", 20, "a late answer")
+    assert policy.look_up("tls", f"[{OURS}]") == "OK encrypt"
+    policy.look_up("transport", "bob@lax.test")
+    assert policy.look_up("tls", f"[{OURS}]") == "TEMP ServerDetails gave no answer"
