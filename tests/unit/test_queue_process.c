@@ -120,7 +120,7 @@ static int64_t run(bool expected)
 	return ahead_ms - begin;
 }
 
-#define PRINT "print() { echo line $1; read go <next; }\n"
+#define PRINT "exec 3<>next\nprint() { echo line $1; read go <&3; }\n"
 
 /* A long queue: each line is soon there, all of them are not. */
 static void test_slow_list(void **state)
