@@ -41,8 +41,18 @@ static void link_newest(struct delivery *d)
 	newest = d;
 }
 
+void delivery_said_clear(struct delivery_said *s)
+{
+	free(s->reply);
+	free(s->command);
+	free(s->server);
+	free(s->domain);
+	*s = (struct delivery_said){0};
+}
+
 static void clear_dialogue(struct delivery *d)
 {
+	delivery_said_clear(&d->said);
 	d->remote = (struct ip_address){0};
 	d->command = COMMAND_CONNECT;
 	d->offers_tls = d->offers_auth = d->secure = false;

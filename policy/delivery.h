@@ -49,6 +49,16 @@ struct delivery_address {
 	struct ip_address address;
 };
 
+/* What a question has said: a whole reply, or of which command one was. */
+struct delivery_said {
+	char *reply; /* NULL: nothing */
+	char *command, *server, *domain;
+	char address[INET6_ADDRSTRLEN];
+	enum command answers;
+	int code, sender;
+	bool again; /* asked about before, when the command was not known */
+};
+
 enum delivery_stage {
 	DELIVERY_NONE,	    /* nothing is known */
 	DELIVERY_SERVERS,   /* its MX records come in */
@@ -86,7 +96,8 @@ struct delivery {
 		int code, sender;
 	} refusal; /* passed on as it came, until the next reply; of RCPT or of DATA */
 
-	uint64_t question; /* of the peer, the latest; those before have been answered */
+	uint64_t question;	   /* of the peer, the latest; those before have been answered */
+	struct delivery_said said; /* by it; whoever answers takes it out */
 
 	/* delivery.c only */
 	bool unsure; /* it may have had an earlier life, which is forgotten */
@@ -142,6 +153,7 @@ enum command delivery_answered(const struct delivery *, int code);
 char *delivery_command_text(const struct delivery *, enum command);
 /* The reply to this command was passed on with this code. d->reply is empty then. */
 void delivery_went_on(struct delivery *, enum command, int code);
+void delivery_said_clear(struct delivery_said *);
 /* d->refusal is no longer of interest. */
 void delivery_forget_refusal(struct delivery *);
 /* An address on its way into a MAIL or RCPT command (smtp_generic_maps). */

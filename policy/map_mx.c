@@ -363,11 +363,12 @@ struct map_answer map_mx_late(const struct map_query *q, int number)
 	return t != NULL ? t->late(q, &k) : keep();
 }
 
-void map_mx_heard(const struct map_query *q, struct delivery *d)
+void map_mx_heard(const struct map_query *q, int number, struct delivery *d)
 {
 	struct dns_key k;
 	const struct by_type *t = find_type(q, &k);
 
+	(void)number;
 	if (t != NULL)
 		t->heard(q, d, &k);
 }

@@ -12,4 +12,4 @@
 
 struct map_answer map_mx_answer(const struct map_query *, int number);
 struct map_answer map_mx_late(const struct map_query *, int number);
-void map_mx_heard(const struct map_query *, struct delivery *);
+void map_mx_heard(const struct map_query *, int number, struct delivery *);

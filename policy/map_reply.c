@@ -18,59 +18,38 @@ static struct map_answer not_found(void)
 
 /* ---- replies ---- */
 
-struct heard { /* a complete reply, taken out of the delivery */
-	char *reply, *command, *server, *domain;
-	char address[INET6_ADDRSTRLEN];
-	enum command answers;
-	int code;
-	bool again; /* asked about before, when the command was not known */
-};
-
 static int code_of(const char *line)
 {
 	return (line[0] - '0') * 100 + (line[1] - '0') * 10 + (line[2] - '0');
 }
 
-static void note(
-    const struct delivery *d, enum command c, int code, const char *reply, struct heard *h)
+static void note(const struct delivery *d, enum command c, int code, const char *reply, int sender,
+    struct delivery_said *out)
 {
 	const char *host = delivery_host(d);
 
-	h->answers = c;
-	h->code = code;
-	h->reply = xstrdup(reply);
-	h->command = delivery_command_text(d, c);
-	h->server = host != NULL ? xstrdup(host) : NULL;
-	h->domain = d->domain != NULL ? xstrdup(d->domain) : NULL;
-	ip_address_text(&d->remote, h->address, sizeof h->address);
+	*out = (struct delivery_said){.reply = xstrdup(reply),
+	    .command = delivery_command_text(d, c),
+	    .server = host != NULL ? xstrdup(host) : NULL,
+	    .domain = d->domain != NULL ? xstrdup(d->domain) : NULL,
+	    .answers = c,
+	    .code = code,
+	    .sender = sender};
+	ip_address_text(&d->remote, out->address, sizeof out->address);
 }
 
-/* False: the reply goes on. */
-static bool hear(const struct map_query *q, int number, struct heard *h)
+/* For whoever answers; false: nothing was said, or time is up. To be cleared. */
+static bool take(const struct map_query *q, struct delivery_said *out)
 {
-	struct delivery *d = delivery_enter(&q->peer);
-	bool complete = delivery_reply_line(d, q->key, q->key_n);
-	int code;
+	struct delivery *d = delivery_enter_for(&q->peer, q->question);
+	bool said = d != NULL && d->said.reply != NULL;
 
-	*h = (struct heard){0};
-	if (complete) {
-		code = code_of(q->key);
-		note(d, delivery_answered(d, code), code, d->reply, h);
-		/* at once: a script that is late must not leave half a state behind */
-		delivery_went_on(d, h->answers, code);
-		if (h->answers == COMMAND_RCPT_OR_DATA)
-			d->refusal = (struct delivery_refusal){xstrdup(h->reply), code, number};
+	if (said) {
+		*out = d->said;
+		d->said = (struct delivery_said){0};
 	}
 	delivery_leave(d);
-	return complete;
-}
-
-static void forget(struct heard *h)
-{
-	free(h->reply);
-	free(h->command);
-	free(h->server);
-	free(h->domain);
+	return said;
 }
 
 /* Once per script and reason, and each change that takes effect. */
@@ -84,7 +63,7 @@ static void complain(const struct map_query *q, const char *why)
 
 /* sender: that the delivery goes through, NULL = none. */
 static char *ask(
-    const struct map_query *q, const struct sender_config *sender, const struct heard *h)
+    const struct map_query *q, const struct sender_config *sender, const struct delivery_said *h)
 {
 	char *host = sender != NULL ? relayout_host(sender) : NULL;
 	const struct mxout_connection c = {.server = h->server != NULL ? h->server : host,
@@ -120,16 +99,23 @@ static char *ask(
 }
 
 /* The code that was passed on decides what Postfix does next. */
-static void correct(const struct map_query *q, const struct heard *h, const char *line)
+static void correct(const struct map_query *q, const struct delivery_said *h, const char *line)
 {
-	struct delivery *d;
+	struct delivery *d = delivery_enter_for(&q->peer, q->question);
 
-	d = delivery_enter(&q->peer);
+	if (d == NULL)
+		return;
 	delivery_forget_refusal(d); /* decided */
 	if (code_of(line) != h->code && d->stage == DELIVERY_DIALOGUE && d->reply == NULL &&
 	    h->answers != COMMAND_RCPT && h->answers != COMMAND_RCPT_OR_DATA)
 		delivery_went_on(d, h->answers, code_of(line));
 	delivery_leave(d);
+}
+
+/* NULL: none, or there is no such sender. */
+static const struct sender_config *sender_of(const struct map_query *q, int number)
+{
+	return number >= 0 ? relayout_sender_by_id(script_set_config(q->set), number) : NULL;
 }
 
 static bool is_wanted(const struct map_query *q, int number, const struct sender_config *sender)
@@ -141,24 +127,42 @@ static bool is_wanted(const struct map_query *q, int number, const struct sender
 		   script_set_has_hook(q->set, SCRIPT_RELAYOUT, "ServerConnected"));
 }
 
+/* Every line counts, also one that is answered late: the next reply is not of the same command. */
+void map_reply_heard(const struct map_query *q, int number, struct delivery *d)
+{
+	struct delivery_said said;
+	int code;
+
+	delivery_said_clear(&d->said);
+	if (!is_wanted(q, number, sender_of(q, number)) || memchr(q->key, '\0', q->key_n) != NULL ||
+	    !delivery_reply_line(d, q->key, q->key_n))
+		return;
+	code = code_of(q->key);
+	if (d->stage == DELIVERY_NONE && code != 220) { /* in the middle of what was not heard */
+		xreplace(&d->reply, NULL);
+		return;
+	}
+	note(d, delivery_answered(d, code), code, d->reply, number, &said);
+	delivery_went_on(d, said.answers, code);
+	if (said.answers == COMMAND_RCPT_OR_DATA)
+		d->refusal = (struct delivery_refusal){xstrdup(said.reply), code, number};
+	d->said = said;
+}
+
 struct map_answer map_reply_answer(const struct map_query *q, int number)
 {
-	const struct sender_config *sender = NULL;
-	struct heard h;
-	char *line = NULL;
+	const struct sender_config *sender = sender_of(q, number);
+	struct delivery_said said;
+	char *line;
 
-	if (number >= 0) {
-		sender = relayout_sender_by_id(script_set_config(q->set), number);
-		if (sender == NULL)
-			maps_notice(q, "no sender of the configuration has this number");
-	}
-	if (!is_wanted(q, number, sender) || !maps_need_peer(q) ||
-	    memchr(q->key, '\0', q->key_n) != NULL || !hear(q, number, &h))
+	if (number >= 0 && sender == NULL)
+		maps_notice(q, "no sender of the configuration has this number");
+	if (!is_wanted(q, number, sender) || !maps_need_peer(q) || !take(q, &said))
 		return not_found();
-	line = ask(q, sender, &h);
+	line = ask(q, sender, &said);
 	if (line != NULL)
-		correct(q, &h, line);
-	forget(&h);
+		correct(q, &said, line);
+	delivery_said_clear(&said);
 	return line != NULL ? (struct map_answer){SOCKETMAP_OK, line} : not_found();
 }
 
@@ -186,27 +190,6 @@ static enum command command_of(const struct map_query *q, const char **end)
 	return COMMAND_CONNECT;
 }
 
-/* Moves the delivery on. True: the reason is a reply whose command was not known, and which the
- * hook has left as it was. */
-static bool recall(const struct map_query *q, enum command c, struct heard *h, int *number)
-{
-	struct delivery *d = delivery_enter(&q->peer);
-	bool found = false;
-
-	*h = (struct heard){.again = true};
-	if (d != NULL) {
-		found = c != COMMAND_CONNECT && d->refusal.reply != NULL &&
-			q->key[0] == d->refusal.reply[0];
-		if (found) {
-			note(d, c, d->refusal.code, d->refusal.reply, h);
-			*number = d->refusal.sender;
-		}
-		delivery_reported(d, c);
-	}
-	delivery_leave(d);
-	return found;
-}
-
 /* "550 5.1.1 unknown" as status and text; NULL: that is none of a refusal. */
 static char *status_text(const struct map_query *q, const char *line, const char *end)
 {
@@ -221,36 +204,59 @@ static char *status_text(const struct map_query *q, const char *line, const char
 	    "%.*s%.*s%s%s%s", (int)xcode, line + 4, (int)(before - text), text, said, line, end);
 }
 
+/* Said is a reply whose command was not known, and which the hook has left as it was. */
+void map_status_heard(const struct map_query *q, int number, struct delivery *d)
+{
+	struct delivery_said said = {0};
+	enum command c;
+	const char *end;
+
+	(void)number;
+	delivery_said_clear(&d->said);
+	if (q->key_n == 0 || memchr(q->key, '\0', q->key_n) != NULL)
+		return;
+	c = command_of(q, &end);
+	if (c != COMMAND_CONNECT && d->refusal.reply != NULL && q->key[0] == d->refusal.reply[0]) {
+		note(d, c, d->refusal.code, d->refusal.reply, d->refusal.sender, &said);
+		said.again = true;
+	}
+	delivery_reported(d, c);
+	d->said = said;
+}
+
 struct map_answer map_status_answer(const struct map_query *q, int number)
 {
-	const struct sender_config *sender = NULL;
+	const struct sender_config *sender;
+	struct delivery_said said;
 	char *line = NULL, *text = NULL;
 	const char *end;
-	struct heard h;
 
-	if (q->key_n == 0 || memchr(q->key, '\0', q->key_n) != NULL ||
-	    !recall(q, command_of(q, &end), &h, &number))
+	(void)number;
+	if (!take(q, &said))
 		return not_found();
-	if (number >= 0)
-		sender = relayout_sender_by_id(script_set_config(q->set), number);
-	if (is_wanted(q, number, sender))
-		line = ask(q, sender, &h);
-	if (line != NULL)
+	sender = sender_of(q, said.sender);
+	if (is_wanted(q, said.sender, sender))
+		line = ask(q, sender, &said);
+	if (line != NULL) {
+		command_of(q, &end);
 		text = status_text(q, line, end);
-	forget(&h);
+	}
+	delivery_said_clear(&said);
 	free(line);
 	return text != NULL ? (struct map_answer){SOCKETMAP_OK, text} : not_found();
 }
 
 /* ---- listener ---- */
 
+void map_generic_heard(const struct map_query *q, int number, struct delivery *d)
+{
+	(void)number;
+	if (q->key_n <= LIMIT_ADDRESS_BYTES && strlen(q->key) == q->key_n)
+		delivery_envelope(d, q->key);
+}
+
 struct map_answer map_generic_answer(const struct map_query *q, int number)
 {
-	struct delivery *d = delivery_enter(&q->peer);
-
-	(void)number;
-	if (d != NULL && q->key_n <= LIMIT_ADDRESS_BYTES && strlen(q->key) == q->key_n)
-		delivery_envelope(d, q->key);
-	delivery_leave(d);
+	(void)q, (void)number;
 	return not_found();
 }

@@ -12,5 +12,8 @@
 #include "policy/maps.h"
 
 struct map_answer map_reply_answer(const struct map_query *, int number);
+void map_reply_heard(const struct map_query *, int number, struct delivery *);
 struct map_answer map_status_answer(const struct map_query *, int number);
+void map_status_heard(const struct map_query *, int number, struct delivery *);
 struct map_answer map_generic_answer(const struct map_query *, int number);
+void map_generic_heard(const struct map_query *, int number, struct delivery *);

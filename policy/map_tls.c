@@ -256,12 +256,13 @@ static struct map_answer decide(const struct map_query *q, int number, const cha
 	return a;
 }
 
-void map_tls_heard(const struct map_query *q, struct delivery *d)
+void map_tls_heard(const struct map_query *q, int number, struct delivery *d)
 {
 	bool host;
 	char *name = strlen(q->key) == q->key_n ? next_hop_name(q->key, &host) : NULL;
 	struct ip_address ip;
 
+	(void)number;
 	if (name != NULL && ip_address_parse(&ip, name))
 		delivery_literal(d);
 	else if (name != NULL)
@@ -293,10 +294,11 @@ struct map_answer map_tls_answer(const struct map_query *q, int number)
 
 /* ---- after EHLO ---- */
 
-void map_ehlo_out_heard(const struct map_query *q, struct delivery *d)
+void map_ehlo_out_heard(const struct map_query *q, int number, struct delivery *d)
 {
 	struct ip_address remote;
 
+	(void)number;
 	if (ip_address_parse(&remote, q->key))
 		delivery_remote(d, &remote);
 }

@@ -11,6 +11,6 @@
 
 struct map_answer map_tls_answer(const struct map_query *, int number);
 struct map_answer map_tls_late(const struct map_query *, int number);
-void map_tls_heard(const struct map_query *, struct delivery *);
+void map_tls_heard(const struct map_query *, int number, struct delivery *);
 struct map_answer map_ehlo_out_answer(const struct map_query *, int number);
-void map_ehlo_out_heard(const struct map_query *, struct delivery *);
+void map_ehlo_out_heard(const struct map_query *, int number, struct delivery *);

@@ -26,21 +26,21 @@ static const struct map {
 	/* When time is up; waits for nothing. NULL: not found. */
 	struct map_answer (*late)(const struct map_query *, int number);
 	/* What the question itself says about its delivery; waits for nothing. */
-	void (*heard)(const struct map_query *, struct delivery *);
+	void (*heard)(const struct map_query *, int number, struct delivery *);
 } maps[] = {
     {"access", .answer = map_access_answer, .late = map_access_late},
     {"ehlo_in", .answer = ehlo_in_answer},
     {"ehlo_out", .answer = map_ehlo_out_answer, .heard = map_ehlo_out_heard},
-    {"generic", .answer = map_generic_answer},
+    {"generic", .answer = map_generic_answer, .heard = map_generic_heard},
     {"header", .answer = map_header_answer, .late = map_header_answer},
     {"local_rule", .answer = map_local_rule_answer, .soon = true, .late = map_local_rule_late},
     {"mailertable", .answer = map_mailertable_answer, .soon = true, .late = map_mailertable_late},
     {"mx", .answer = map_mx_answer, .soon = true, .late = map_mx_late, .heard = map_mx_heard},
-    {"reply", .answer = map_reply_answer, .senders = true},
+    {"reply", .answer = map_reply_answer, .senders = true, .heard = map_reply_heard},
     {"requeue", .answer = map_requeue_answer, .late = map_requeue_late},
     {"server_tls", .answer = map_access_answer, .late = map_access_late},
     {"srs", .answer = map_srs_answer, .late = map_srs_answer},
-    {"status", .answer = map_status_answer},
+    {"status", .answer = map_status_answer, .heard = map_status_heard},
     {"tls", .answer = map_tls_answer, .late = map_tls_late, .heard = map_tls_heard},
     {"transport", .answer = map_transport_answer, .soon = true, .late = map_transport_late},
 };
@@ -122,7 +122,7 @@ void maps_heard(struct map_query *q)
 	if (d == NULL)
 		return;
 	q->question = ++d->question;
-	m->heard(q, d);
+	m->heard(q, number, d);
 	delivery_leave(d);
 }
 

@@ -51,14 +51,15 @@ static void stop(struct script_set *set)
 }
 
 /* "" = not found; to be freed. */
-static char *tell(struct script_set *set, const char *name, const char *key)
+static char *tell_to(char *(*answer)(const struct map_query *, size_t *), struct script_set *set,
+    const char *name, const char *key)
 {
 	struct map_query q = {set, name, key, strlen(key), clock_ms() + 10000, NULL, peer, 0};
 	char *reply, *text, *out;
 	size_t n;
 
 	maps_heard(&q);
-	reply = maps_answer(&q, &n);
+	reply = answer(&q, &n);
 	text = strchr(reply, ':') + 1;
 	reply[n - 1] = '\0';
 	out = xstrdup(strncmp(text, "OK ", 3) == 0	  ? text + 3
@@ -66,6 +67,20 @@ static char *tell(struct script_set *set, const char *name, const char *key)
 							  : text);
 	free(reply);
 	return out;
+}
+
+static char *tell(struct script_set *set, const char *name, const char *key)
+{
+	return tell_to(maps_answer, set, name, key);
+}
+
+/* A question that gets no answer in time. */
+static void tell_late(struct script_set *set, const char *name, const char *key)
+{
+	char *got = tell_to(maps_default, set, name, key);
+
+	assert_string_equal(got, "");
+	free(got);
 }
 
 static void expect(struct script_set *set, const char *name, const char *key, const char *wanted)
@@ -216,6 +231,44 @@ static void test_a_whole_dialogue(void **state)
 	stop(set);
 }
 
+/* R18: what is late is not asked about, and what comes afterwards is not mistaken for it. */
+static void test_late_lines(void **state)
+{
+	static const char *const lines[][2] = {
+	    {"mx", "mx1.one.test. 0 IN A 192.0.2.1"},
+	    {"reply", "220 banner"},
+	    {"reply", "250 mx1"},
+	    {"ehlo_out", "192.0.2.1"},
+	    {"generic", "ann@sender.test"},
+	    {"generic", "bob@one.test"},
+	    {"generic", "joe@one.test"},
+	    {"reply", "250 2.1.0 ok"},
+	    {"reply", "250-2.1.5 ok"},
+	    {"reply", "250 2.1.5 ok"},
+	};
+	static const char wanted[] =
+	    "RCPT TO:<joe@one.test>|450 4.2.1 no|450 4.2.1 no|mx1.one.test\n"
+	    "DATA|451 4.3.0 busy|451 4.3.0 busy|mx1.one.test\n"
+	    "CONNECT|220 hello|220 hello|\n";
+	struct script_set *set = start(NOTE, "outbound.any_reply=false");
+	char *said;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+		tell_late(set, lines[i][0], lines[i][1]);
+	expect(set, "reply", "450 4.2.1 no", "");
+	expect(set, "reply", "451 4.3.0 busy", "");
+	/* a new process of ours, in the middle of a dialogue */
+	delivery_forget_all();
+	expect(set, "reply", "450 4.2.1 no", "");
+	expect(set, "reply", "451 4.3.0 busy", "");
+	expect(set, "reply", "220 hello", "");
+	said = printed();
+	assert_string_equal(said, wanted);
+	free(said);
+	stop(set);
+}
+
 static void test_changes_in_a_dialogue(void **state)
 {
 	struct script_set *set =
@@ -328,6 +381,7 @@ int main(void)
 	    cmocka_unit_test(test_which_changes_are_passed_on),
 	    cmocka_unit_test(test_no_line_breaks),
 	    cmocka_unit_test(test_a_whole_dialogue),
+	    cmocka_unit_test(test_late_lines),
 	    cmocka_unit_test(test_changes_in_a_dialogue),
 	    cmocka_unit_test(test_of_rcpt_or_of_data),
 	    cmocka_unit_test(test_where_it_is_changed_at_once),
