@@ -316,19 +316,6 @@ static void end_workers(void)
 	}
 }
 
-/* As the user whose directory it is. */
-static bool lock_directory(
-    const struct config *cfg, const struct identity *id, char *error, size_t size)
-{
-	bool fine;
-
-	if (!privileges_lend(id, error, size))
-		return false;
-	fine = lock_state(cfg->state_dir, PROGRAM, &state_lock, error, size);
-	privileges_take_back(id);
-	return fine;
-}
-
 /* The lock files lie beside the sockets, so their directories must be there first. */
 static int prepare(const struct config *cfg)
 {
@@ -353,7 +340,7 @@ static int prepare(const struct config *cfg)
 			log_error(NULL, "%s", error);
 			return EX_TEMPFAIL;
 		}
-	if (!lock_directory(cfg, &id, error, sizeof error)) {
+	if (!lock_state(cfg->state_dir, PROGRAM, &state_lock, error, sizeof error)) {
 		log_error(NULL, "%s", error);
 		return EX_TEMPFAIL;
 	}

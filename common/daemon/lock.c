@@ -94,6 +94,15 @@ static void give_away(int fd, const char *path)
 	free(directory);
 }
 
+/* Root writes to it in a directory of another user: it must not be another name of a file elsewhere
+ * (R4). */
+static bool is_own(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink <= 1;
+}
+
 static int open_file(const char *path)
 {
 	const int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW;
@@ -103,6 +112,11 @@ static int open_file(const char *path)
 		give_away(fd, path);
 	else if (errno == EEXIST)
 		fd = open(path, flags, 0600);
+	if (fd >= 0 && !is_own(fd)) {
+		close(fd);
+		errno = EMLINK;
+		fd = -1;
+	}
 	return fd;
 }
 

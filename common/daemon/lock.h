@@ -22,9 +22,9 @@ struct lock_owner { /* for messages */
  * *fd = -1. False: error says who holds it. */
 bool lock_address(
     const char *address, const struct lock_owner *, int *fd, char *error, size_t size);
-/* Takes the lock of the directory for this program; after privileges have been dropped. False:
- * error says who holds it. Where there can be no lock file, full disk or no right to write, it is
- * logged and *fd = -1: mail does not wait for that. */
+/* Takes the lock of the directory for this program. False: error says who holds it. Where there can
+ * be no lock file, full disk or no right to write, it is logged and *fd = -1: mail does not wait
+ * for that. */
 bool lock_state(const char *directory, const char *program, int *fd, char *error, size_t size);
 void lock_stopping(int fd); /* tells who wants it that it will be free soon; -1 is fine */
 void unlock(int fd);	    /* -1 is fine */

@@ -2,7 +2,6 @@
 #include "common/daemon/privileges.h"
 
 #include "common/list.h"
-#include "common/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sysexits.h>
 #include <unistd.h>
 
 static bool find_user(const char *name, struct passwd **pw, char *error, size_t size)
@@ -149,18 +147,4 @@ bool privileges_drop(const struct config *c, const struct identity *id, char *er
 		return false;
 	}
 	return true;
-}
-
-bool privileges_lend(const struct identity *id, char *error, size_t size)
-{
-	if (!id->change || (setegid(id->gid) == 0 && seteuid(id->uid) == 0))
-		return true;
-	snprintf(error, size, "user %d: %s", (int)id->uid, strerror(errno));
-	return false;
-}
-
-void privileges_take_back(const struct identity *id)
-{
-	if (id->change && (seteuid(0) != 0 || setegid(0) != 0))
-		log_fatal(EX_OSERR, "the privileges of root do not come back: %m");
 }

@@ -25,6 +25,3 @@ bool privileges_own(const char *path, const struct identity *, const char *owner
     mode_t mode, char *error, size_t size);
 /* Become the identity for good; no effect when change is false. */
 bool privileges_drop(const struct config *, const struct identity *, char *error, size_t size);
-/* ... or for a while, for files in a directory of that user. */
-bool privileges_lend(const struct identity *, char *error, size_t size);
-void privileges_take_back(const struct identity *);

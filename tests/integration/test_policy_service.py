@@ -274,12 +274,12 @@ def test_reload_keeps_the_store(policy):
 
 def test_new_instance_waits_for_one_that_stops(policy, second):
     """R18: as systemd or an administrator may start it, while requests are still answered."""
-    policy.start("function Policy() os.sleep(1500) return 'WARN first' end",
+    policy.start("function Policy() print('asked') os.sleep(1500) return 'WARN first' end",
                  "policy.deadline_ms=10000")
     first = policy.pid
     with policy.connect() as s:
         s.sendall(policy_module.request())
-        time.sleep(0.2)
+        machine.wait_until(lambda: "asked" in policy.out(), 10, "the script")
         policy.signal(signal.SIGTERM)
         policy.wait_log("answering what is in progress")
         second.launch(*second.line)
@@ -349,7 +349,8 @@ def test_both_sockets_from_systemd(policy):
     """Each by its name, in whatever order systemd hands them over; the settings do not open a second
     one, and a name that is not known does not start."""
     held = [socket.socket(socket.AF_UNIX) for _ in range(2)]
-    policy.map_socket, policy.socket = (policy.directory / name for name in ("map.held", "policy.held"))
+    policy.map_socket, policy.socket, unused = (
+        policy.directory / name for name in ("map.held", "policy.held", "unused"))
     for s, path in zip(held, (policy.map_socket, policy.socket)):
         s.bind(str(path))
         s.listen(100)
@@ -360,7 +361,7 @@ def test_both_sockets_from_systemd(policy):
 
     def launch(names, **options):
         shell = "exec 3<&200 4<&201 200<&- 201<&-; LISTEN_PID=$$ exec \"$@\""
-        settings = ["policy.listen=unix:/nonexistent/a", "socketmap.listen=unix:/nonexistent/b"]
+        settings = [f"policy.listen=unix:{unused}/a", f"socketmap.listen=unix:{unused}/b"]
         policy.launch("/bin/bash", "-c", shell, "-", policy_module.BINARY, "-c", policy.config, "-f",
                       *policy.options(settings), keep=descriptors,
                       env={"LISTEN_FDS": "2", "LISTEN_FDNAMES": names}, **options)
@@ -375,6 +376,7 @@ def test_both_sockets_from_systemd(policy):
         waiting.sendall(b"17:ehlo_in 192.0.2.7,")
         launch("socketmap:policy")
         assert waiting.recv(1000) == b"9:NOTFOUND ,"
+    assert list(unused.iterdir()) == []   # the directory is made, no socket in it
     for s, descriptor in zip(held, descriptors):
         s.close()
         os.close(descriptor)

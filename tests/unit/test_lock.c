@@ -145,27 +145,32 @@ static void hear(enum log_level level, const char *line, void *heard)
 		snprintf(heard, sizeof error, "%s", line);
 }
 
-/* No lock file can be made: mail is more important. A link is not followed (R4). */
+/* No lock file can be made: mail is more important. Links lead nowhere (R4). */
 static void test_no_lock_file(void **state)
 {
-	char heard[sizeof error];
+	char heard[sizeof error], other[PATH_MAX];
+	struct stat st;
 	int fd;
 
 	(void)state;
+	snprintf(other, sizeof other, "%s/other", directory);
+	fclose(fopen(other, "w"));
 	log_capture(hear, heard);
-	for (int i = 0; i < 2; i++) {
-		const char *where = i == 0 ? "/proc" : directory;
-
+	for (int i = 0; i < 3; i++) {
 		*heard = '\0';
-		if (i == 1)
-			assert_int_equal(unlink(path) | symlink("/dev/null", path), 0);
-		assert_true(lock_state(where, PROGRAM, &fd, error, sizeof error));
+		unlink(path);
+		if (i > 0)
+			assert_int_equal(i == 1 ? symlink(other, path) : link(other, path), 0);
+		assert_true(
+		    lock_state(i == 0 ? "/proc" : directory, PROGRAM, &fd, error, sizeof error));
 		assert_int_equal(fd, -1);
 		assert_non_null(strstr(heard, PROGRAM));
 	}
 	log_capture(NULL, NULL);
 	unlock(-1);
 	lock_stopping(-1);
+	assert_int_equal(stat(other, &st) | unlink(other), 0);
+	assert_int_equal(st.st_size, 0); /* nobody wrote to it */
 }
 
 /* Started by hand as root once, the service without privileges can lock afterwards. */
