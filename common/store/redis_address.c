@@ -111,7 +111,7 @@ int redis_address_connect(const char *host, uint16_t port, int64_t until, char *
 	int fd = -1;
 
 	if (status != DNS_FOUND) {
-		snprintf(why, size, "name not found: %s",
+		snprintf(why, size, "no address: %s",
 		    status == DNS_ABSENT ? "no such host" : "the name servers do not answer");
 		return -1;
 	}
