@@ -3,12 +3,14 @@
 
 #include "common/daemon/privileges.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 struct store *cli_store_open(struct config *cfg)
 {
+	bool is_root = geteuid() == 0;
 	struct store *store = NULL;
 	struct identity id;
 	char why[512];
@@ -18,8 +20,8 @@ struct store *cli_store_open(struct config *cfg)
 		store = store_open(cfg->store, NULL, why, sizeof why);
 	if (store == NULL)
 		fprintf(stderr, "mailhooks: %s%s\n", why,
-		    geteuid() != 0 ? " (only root and the user of the daemons may use the store)"
-				   : "");
+		    is_root ? "; see the settings store and user"
+			    : "; only root and the user of the daemons may use the store");
 	return store;
 }
 

@@ -212,7 +212,7 @@ static int end_hold(
 	if (status == EXIT_SUCCESS)
 		puts(
 		    "released; mail that waits is tried when the mail server has it in its schedule "
-		    "(Postfix, at once: postqueue -f)");
+		    "(at once: postqueue -f of Postfix, sendmail -q of Sendmail)");
 	return status;
 }
 
