@@ -255,6 +255,7 @@ const struct delivery_host *delivery_address(
 
 	if ((d->stage != DELIVERY_SERVERS && d->stage != DELIVERY_ADDRESSES) ||
 	    (h != NULL && h->dropped)) {
+		d->unsure = d->unsure && d->stage == DELIVERY_NONE;
 		clear(d); /* a delivery that had no MX records */
 		h = NULL;
 	}
@@ -269,6 +270,11 @@ const struct delivery_host *delivery_address(
 void delivery_literal(struct delivery *d)
 {
 	clear(d);
+}
+
+bool delivery_is_plain(const struct delivery *d)
+{
+	return d->domain == NULL && d->naddresses > 0 && !d->unsure;
 }
 
 void delivery_next_hop(struct delivery *d, const char *name, bool host)

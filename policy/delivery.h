@@ -134,6 +134,8 @@ void delivery_literal(struct delivery *);
 /* The next hop, when it is not an address; host: it has no MX records, so any that are known belong
  * to another delivery. The addresses of one without are its own, whatever it is an alias of. */
 void delivery_next_hop(struct delivery *, const char *name, bool host);
+/* Postfix has asked about its addresses, and for certain not about MX records: there are none. */
+bool delivery_is_plain(const struct delivery *);
 /* A connection is going to be made. */
 void delivery_connect(struct delivery *);
 /* The remote address, as Postfix says it after the reply to EHLO. */

@@ -91,6 +91,8 @@ static bool servers_of_delivery(
 	bool same = d != NULL && d->domain != NULL && strcmp(d->domain, domain) == 0;
 	bool whole = same && d->whole;
 
+	if (d != NULL && delivery_is_plain(d))
+		whole = mx_servers_add(out, domain, 0, 0);
 	for (size_t i = 0; same && i < d->nhosts; i++)
 		mx_servers_add(out, d->hosts[i].host, d->hosts[i].preference, 0);
 	if (same)

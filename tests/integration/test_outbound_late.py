@@ -104,6 +104,19 @@ def test_a_restart_between_two_records(policy, zone, dead):
     assert policy.look_up("tls", "both.test") == wanted
 
 
+def test_a_domain_without_mx_records_needs_no_dns(policy):
+    """Postfix has asked about none, so it is its own server, whatever our name server says."""
+    start(policy, "dns.servers=127.0.0.99", mxout="""
+        function ServerDetails(p, headers, actions)
+            actions.forceTLS = p.server == "plain.test"
+            return actions
+        end""")
+    policy.look_up("mx", f"one.test. 0 IN {FREE}")     # the process is known from now on
+    assert policy.look_up("tls", "one.test") == "TEMP ServerDetails gave no answer"
+    policy.look_up("mx", f"plain.test. 0 IN A {HOSTS['b']}")
+    assert policy.look_up("tls", "plain.test") == "OK encrypt"
+
+
 def test_our_own_address_comes_late(policy):
     """We are the backup: the address is enough to know."""
     start(policy, "outbound.deadline_ms=700", milliseconds=1500)

@@ -136,6 +136,7 @@ static void test_begin_and_end(void **state)
 static void test_whole(void **state)
 {
 	struct delivery *d = delivery_enter(&one);
+	struct ip_address a;
 	char host[40];
 
 	(void)state;
@@ -166,6 +167,19 @@ static void test_whole(void **state)
 	delivery_connect(d);
 	delivery_mx(d, "one.test", "mx1.one.test", 10);
 	assert_true(d->whole);
+	delivery_leave(d);
+	delivery_forget_all();
+
+	/* its MX records may have come before we did; of the next one they have not */
+	d = delivery_enter(&one);
+	assert_true(ip_address_parse(&a, "192.0.2.1"));
+	delivery_address(d, "plain.test", &a);
+	delivery_connect(d);
+	assert_false(delivery_is_plain(d));
+	delivery_address(d, "plain.test", &a);
+	assert_true(delivery_is_plain(d));
+	delivery_mx(d, "one.test", "mx1.one.test", 10);
+	assert_false(delivery_is_plain(d));
 	delivery_leave(d);
 	delivery_forget_all();
 }
