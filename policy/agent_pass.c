@@ -14,7 +14,8 @@
 #include <string.h>
 #include <time.h>
 
-#define GRACE_MS (5 * 60 * 1000) /* a record may be there before its message is */
+#define GRACE_MS (5 * 60 * 1000)       /* a record may be there before its message is */
+#define HELD_GRACE_MS (60 * 60 * 1000) /* what was sent when it was released is missing, too */
 #define MOST_LATE 3 /* answers in a pass: what they cost waits with all that is decided */
 
 struct pass {
@@ -91,15 +92,30 @@ static bool read_queue(struct pass *p)
 	return false;
 }
 
-/* A message that moves while the queue is read may be passed over, so it must be missed twice, but
- * for one whose token was used: it was requeued, and has another id by now. */
-static bool has_gone(const struct pass *p, const char *id)
+/* The pass that missed this one first. */
+static int64_t missing_since(const struct pass *p, const char *id)
+{
+	const struct strlist *missing = &p->memory->missing;
+	char **found = bsearch(&id, missing->v, missing->n, sizeof *missing->v, by_text);
+
+	return found != NULL ? p->memory->since_ms[found - missing->v] : p->run.now_ms;
+}
+
+/* A message that moves while the queue is read may be passed over, so it must be missed twice; one
+ * that we hold for long, since a list that is not whole would leave it held for ever. One whose
+ * token was used was requeued, and has another id by now. */
+static bool has_gone(const struct pass *p, const char *id, int64_t since_ms)
 {
 	struct queue_record r = {0};
-	bool known = queue_record_load(p->run.config->agent.directory, id, &r);
-	bool gone = r.asked_ms != 0 || (strlist_has(&p->memory->missing, id) &&
-					   (!known || p->run.now_ms - r.noted_ms > GRACE_MS));
+	bool known = queue_record_load(p->run.config->agent.directory, id, &r), gone;
 
+	if (r.asked_ms != 0)
+		gone = true;
+	else if (r.held_ms != 0)
+		gone = p->run.now_ms - since_ms > HELD_GRACE_MS;
+	else
+		gone =
+		    since_ms != p->run.now_ms && (!known || p->run.now_ms - r.noted_ms > GRACE_MS);
 	queue_record_clear(&r);
 	return gone;
 }
@@ -107,19 +123,26 @@ static bool has_gone(const struct pass *p, const char *id)
 static void forget_gone(struct pass *p)
 {
 	struct strlist missing = STRLIST_INIT;
+	int64_t *since_ms = NULL;
 
 	for (size_t i = 0; i < p->records.n; i++) {
 		const char *id = p->records.v[i];
+		int64_t since;
 
 		if (p->seen[i])
 			continue;
-		if (has_gone(p, id))
+		since = missing_since(p, id);
+		if (has_gone(p, id, since)) {
 			queue_record_remove(p->run.config->agent.directory, id);
-		else
-			strlist_add(&missing, id);
+			continue;
+		}
+		since_ms = xgrow(since_ms, missing.n, sizeof *since_ms);
+		since_ms[missing.n] = since;
+		strlist_add(&missing, id);
 	}
-	strlist_clear(&p->memory->missing);
+	agent_memory_clear(p->memory);
 	p->memory->missing = missing;
+	p->memory->since_ms = since_ms;
 }
 
 /* ---- release ---- */
@@ -307,5 +330,7 @@ void agent_pass(
 void agent_memory_clear(struct agent_memory *m)
 {
 	strlist_clear(&m->missing);
+	free(m->since_ms);
+	m->since_ms = NULL;
 	strlist_clear(&m->late);
 }

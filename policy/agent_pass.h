@@ -19,7 +19,8 @@
 #include <stdint.h>
 
 struct agent_memory {		/* from one pass to the next; zero it before the first */
-	struct strlist missing; /* ids of records that were not in the queue */
+	struct strlist missing; /* ids of records that were not in the queue, sorted */
+	int64_t *since_ms;	/* of each: the pass that missed it first */
 	bool away;		/* mailhooks-queue did not answer, which was logged */
 	struct strlist late;	/* ids about which the scripts had no answer in time, by turn */
 };

@@ -316,6 +316,26 @@ def test_after_a_long_dialogue(site):
     assert "another message" not in site.policy.log()
 
 
+def test_list_that_is_not_whole(site):
+    """What is held must not be forgotten, or nobody would release it."""
+    commands = site.replace_commands()
+    (commands / "postqueue").write_text(f"#!/bin/sh\necho >> {commands}/lists\n"
+                                        f"[ ! -e {commands}/whole ] || exec /usr/sbin/postqueue \"$@\"\n")
+    (commands / "postqueue").chmod(0o755)
+    (commands / "postsuper").symlink_to("/usr/sbin/postsuper")
+    (commands / "whole").touch()
+    site.start(SKIP, SKIP)
+    queue_id = site.send()
+    site.wait_asked(1)
+    (commands / "whole").unlink()
+    site.queue.edit_record(queue_id, "noted", lambda ms: ms - 600000)
+    (commands / "lists").write_text("")
+    machine.wait_until(lambda: (commands / "lists").read_text().count("\n") > 4, 20, "some lists")
+    (commands / "whole").touch()
+    site.change("")
+    site.server.wait_delivery(recipient=BOB)
+
+
 def test_stopped_while_the_queue_is_listed(site):
     """A list may take minutes; neither daemon waits for it when it is told to stop."""
     commands = site.replace_commands()
