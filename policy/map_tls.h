@@ -3,9 +3,10 @@
  *
  * tls: the script is asked for each mail server of the next hop and the strictest demand is
  * answered. The servers are those that Postfix has asked the map mx about, whether or not that was
- * answered in time, and where some may be missing those of DNS as well. When that cannot be found out (script or DNS failed, time was up) the last answer goes
- * out again, else TEMP: mail that must be encrypted never leaves in clear because we were slow.
- * ehlo_out: STARTTLS and DSN are hidden for a host that shall do without. Thread-safe. */
+ * answered in time, and where some may be missing those of DNS as well. When that cannot be found
+ * out (script or DNS failed, time was up) the last answer goes out again, else TEMP: mail that must
+ * be encrypted never leaves in clear because we were slow. ehlo_out: STARTTLS and DSN are hidden
+ * for a host that shall do without. Thread-safe. */
 #pragma once
 
 #include "policy/maps.h"
