@@ -179,7 +179,7 @@ static void print_transport(
 		name = profile->transport;
 		print_line("profile, by ServerDetails: ", profile->name);
 	}
-	if (profile == NULL && servers->n == 0)
+	if (profile == NULL && servers->n == 0 && !r->waits)
 		return;
 	text = route_transport(name, servers);
 	printf("transport map: %s\n", text);
@@ -220,12 +220,12 @@ static void find_servers(
 		puts("DNS: no answer, mail waits in the queue");
 		return;
 	}
-	if (*own_address) {
-		puts("DNS: no MX record, so mail goes to the domain's own address; Postfix asks "
-		     "about that alone:\n  holds count, CheckServer and continue = false do not");
-	} else if (none) {
+	if (none) {
 		puts("GetOverrides: as if the domain had no servers; mail waits");
 		mx_servers_clear(servers);
+	} else if (*own_address) {
+		puts("DNS: no MX record, so mail goes to the domain's own address; Postfix asks "
+		     "about that alone:\n  holds count, CheckServer does not");
 	}
 }
 
@@ -249,8 +249,7 @@ static int print_route(struct mx_case *c, struct store *store)
 		print_transport(c, &r, &r.servers);
 		mx_servers_copy(&servers, &r.servers);
 	} else {
-		if (answer != ROUTE_NONE)
-			print_transport(c, &r, &servers);
+		print_transport(c, &r, &servers);
 		find_servers(c, answer == ROUTE_NONE, &servers, &own_address);
 	}
 	if (servers.n > 0) {

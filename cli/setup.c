@@ -13,6 +13,7 @@
 #include "common/queue_record.h"
 #include "lua-bindings/profile.h"
 #include "lua-bindings/relayout.h"
+#include "lua-bindings/route.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -265,7 +266,7 @@ static void print_wait(FILE *out, const struct setup *s)
 {
 	const char *name = s->cfg->outbound.wait_transport;
 
-	if (name[0] != '\0')
+	if (route_wanted(s->set))
 		fprintf(out,
 		    "# mail to domains whose servers may not be used now; what Postfix warns of is "
 		    "meant\n"

@@ -139,7 +139,7 @@ struct config {
 	struct {		      /* deliveries of Postfix, through socketmaps */
 		int deadline_ms;      /* of mx and transport; policy.deadline_ms for the others */
 		char *transport;      /* of master.cf, in answers of the map transport */
-		char *wait_transport; /* the same for mail that waits; "": there is none */
+		char *wait_transport; /* the same for mail that waits */
 		struct strlist own_names;	/* names and addresses of this host in MX records */
 		struct strlist local_domains;	/* never routed by the map transport */
 		struct strlist fallback_relays; /* smtp_fallback_relay of Postfix, without [] */

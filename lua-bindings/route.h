@@ -20,7 +20,7 @@ enum route_answer {
 struct route {
 	struct mx_servers servers;
 	bool may_cache; /* GetCheckCache() */
-	bool waits;	/* ROUTE_SERVERS: none of them may be used now */
+	bool waits;	/* ROUTE_SERVERS: none of them may be used now; and with ROUTE_NONE */
 	/* Set by the caller: the MTA asks nobody about single servers afterwards (Sendmail), so
 	 * holds and CheckServer() decide here, also without a script that routes, and the caller
 	 * has filled in retries and size. */

@@ -88,9 +88,9 @@ static bool say(struct mx_case *c, enum route_answer answer, struct route *r, st
 	*a = not_found();
 	if (answer != ROUTE_SERVERS) /* by DNS */
 		mx_servers_clear(&r->servers);
-	if (answer != ROUTE_NONE && !r->waits && profile_wanted(c->set))
+	if (!r->waits && profile_wanted(c->set))
 		known = profile_find(c, &r->servers, &profile);
-	if (answer == ROUTE_SERVERS || profile != NULL)
+	if (answer == ROUTE_SERVERS || r->waits || profile != NULL)
 		*a = (struct map_answer){SOCKETMAP_OK,
 		    route_transport(profile != NULL ? profile->transport : route_service(c->set, r),
 			&r->servers)};

@@ -3,7 +3,6 @@
 
 #include "common/clock.h"
 #include "common/own_host.h"
-#include "common/store/holds.h"
 #include "lua-bindings/mx_lookup.h"
 
 #include <stdarg.h>
@@ -154,6 +153,8 @@ static enum route_answer begin(struct mx_case *c, struct route *r, bool *own)
 			    "GetOverrides: servers for %s, and continue = false: as if it had no "
 			    "servers",
 			    c->delivery.domain);
+		mx_servers_clear(&r->servers);
+		r->waits = true;
 		return ROUTE_NONE;
 	}
 	if (*own) {
@@ -170,27 +171,10 @@ static enum route_answer begin(struct mx_case *c, struct route *r, bool *own)
 
 /* ---- which of them may be used ---- */
 
-/* Without a service that makes the domain's mail wait: the map mx is asked about a server in
- * brackets without being told the domain, and can make mail wait only while that server is held; so
- * one that the script does not want now is held for a minute. */
-static void hold_shortly(const struct mx_case *c, const char *host)
-{
-	const struct config *cfg = script_set_config(c->set);
-	const struct store_hold h = {.dimension = STORE_SERVER,
-	    .key = host,
-	    .until_ms = holds_now_ms() + cfg->outbound.minute_ms,
-	    .who = "CheckServer",
-	    .reason = "none of the servers that GetOverrides named may be used"};
-
-	if (!script_set_only_looks(c->set))
-		holds_set(cfg->store, &h, (int)(c->deadline_ms - clock_ms()) / 2);
-}
-
 /* False: not known. */
-static bool keep_usable(const struct mx_case *c, struct route *r, bool own)
+static bool keep_usable(const struct mx_case *c, struct route *r)
 {
 	struct mx_servers usable = {0};
-	struct strlist unheld = STRLIST_INIT;
 	bool known = true;
 
 	for (size_t i = 0; i < r->servers.n && known; i++) {
@@ -203,21 +187,32 @@ static bool keep_usable(const struct mx_case *c, struct route *r, bool own)
 		known = reason.use != MX_LATER;
 		if (reason.use == MX_USE)
 			mx_servers_add(&usable, s->host, s->priority, s->port);
-		else if (reason.until_ms == 0)
-			strlist_add(&unheld, s->host);
 	}
-	if (usable.n > 0 || !own || r->alone) {
-		mx_servers_copy(&r->servers, &usable);
-	} else if (script_set_config(c->set)->outbound.wait_transport[0] != '\0') {
-		r->waits = true;
-		tell(r, "none of them may be used now");
-	} else {
-		for (size_t i = 0; i < unheld.n && known; i++)
-			hold_shortly(c, unheld.v[i]);
-	}
+	mx_servers_copy(&r->servers, &usable);
 	mx_servers_clear(&usable);
-	strlist_clear(&unheld);
 	return known;
+}
+
+/* FinalOverrides() has the last word about servers, but not about holds: on its servers, nor on the
+ * domain, which nobody knows any more when Postfix asks about `[server]`. False: that left none. */
+static bool keep_unheld(const struct mx_case *c, struct route *r)
+{
+	struct mx_servers usable = {0};
+	bool any = r->servers.n == 0;
+
+	for (size_t i = 0; i < r->servers.n; i++) {
+		const struct mx_server *s = &r->servers.v[i];
+		struct mx_reason reason;
+
+		if (mx_decision_held(c, s->host, NULL, &reason))
+			tell(r, "%s: not used: %s", s->host, reason.why);
+		else
+			mx_servers_add(&usable, s->host, s->priority, s->port);
+	}
+	any |= usable.n > 0;
+	mx_servers_copy(&r->servers, &usable);
+	mx_servers_clear(&usable);
+	return any;
 }
 
 /* ---- the whole ---- */
@@ -262,8 +257,23 @@ static void cut_route(const struct mx_case *c, struct route *r, const struct mx_
 	mx_servers_clear(&better);
 }
 
+/* None is left. The map mx sees to it that mail waits for the servers of DNS; own: not for those.
+ */
+static enum route_answer wait_for(struct route *r, const struct mx_servers *named, bool own)
+{
+	if (r->alone)
+		return own || named->n > 0 ? ROUTE_HELD : ROUTE_MTA;
+	if (!own)
+		return ROUTE_MTA;
+	tell(r, "none of them may be used now");
+	mx_servers_copy(&r->servers, named);
+	r->waits = true;
+	return ROUTE_SERVERS;
+}
+
+/* named: what was there before some of them were left out; own: by a script. */
 static enum route_answer finish(
-    struct mx_case *c, struct route *r, const struct mx_servers *dns, bool own)
+    struct mx_case *c, struct route *r, const struct mx_servers *named, bool own)
 {
 	enum mx_answer answer = MX_NO_OPINION;
 
@@ -272,22 +282,20 @@ static enum route_answer finish(
 	if (answer == MX_FAILED && is_unknown(c))
 		return ROUTE_UNKNOWN;
 	if (answer == MX_DECIDED) {
-		r->waits = false;
 		tell_servers(c, r, "FinalOverrides");
+		own |= !keep_unheld(c, r);
 	}
 	if (!own && r->servers.n > 0) {
-		if (mx_servers_same(&r->servers, dns))
+		if (mx_servers_same(&r->servers, named))
 			return ROUTE_MTA;
-		cut_route(c, r, dns);
+		cut_route(c, r, named);
 	}
-	if (r->servers.n > 0)
-		return ROUTE_SERVERS;
-	return r->alone && (own || dns->n > 0) ? ROUTE_HELD : ROUTE_MTA;
+	return r->servers.n > 0 ? ROUTE_SERVERS : wait_for(r, named, own);
 }
 
 static enum route_answer find(struct mx_case *c, struct route *r)
 {
-	struct mx_servers dns = {0};
+	struct mx_servers named = {0};
 	bool own;
 	enum route_answer answer;
 
@@ -295,10 +303,9 @@ static enum route_answer find(struct mx_case *c, struct route *r)
 	answer = begin(c, r, &own);
 	if (answer != ROUTE_SERVERS)
 		return answer;
-	if (!own)
-		mx_servers_copy(&dns, &r->servers);
-	answer = keep_usable(c, r, own) ? finish(c, r, &dns, own) : ROUTE_UNKNOWN;
-	mx_servers_clear(&dns);
+	mx_servers_copy(&named, &r->servers);
+	answer = keep_usable(c, r) ? finish(c, r, &named, own) : ROUTE_UNKNOWN;
+	mx_servers_clear(&named);
 	return answer;
 }
 

@@ -1,8 +1,6 @@
 """Decisions by domain where scripts name the servers: Postfix asks about `[a.three.test]` then, and
 does not say whose mail it is."""
 
-import shutil
-
 import pytest
 
 from rig import certificates, machine, outbound, postfix
@@ -177,3 +175,48 @@ def test_a_failing_script_and_time(policy):
     assert policy.look_up("tls", f"[{OURS}]") == "OK encrypt"
     policy.look_up("transport", "bob@lax.test")
     assert policy.look_up("tls", f"[{OURS}]") == "TEMP ServerDetails gave no answer"
+
+
+# ---- holds, and domains that wait
+
+
+@pytest.mark.parametrize("rules", [RULES, f"""
+    function FinalOverrides(domain, servers) return {{ "{OURS}" }} end
+    """], ids=["GetOverrides", "FinalOverrides"])
+def test_a_domain_is_held(hosts, make_postfix, policy, dns, rules):
+    """`mailhooks holds add domain`: its mail waits although a script names its servers, and nobody
+    else's does; not a connection is made for it."""
+    domains = "held.test", "calm.test"
+    rules = rules.replace("bank", "held").replace("lax", "calm")
+    dns.add(*[f"mx-host={d},{OTHER},10" for d in domains])
+    policy.script("mxserverrules.lua", rules)
+    server = make_postfix(milter=None, master=outbound.written(policy)[1],
+                          parameters=outbound.parameters(policy, "mx", "transport"))
+    start(policy, "", rules)
+    outbound.cli(policy, "holds", "add", "domain", "held.test", 10, "they asked")
+    send(server, *domains)
+    waits(server, "held.test", r"4\.7\.0")
+    assert server.wait_delivery(recipient="bob@calm.test").recipients == ["bob@calm.test"]
+    assert len(hosts.dialogues_with(HOSTS["a"])) == 1 and not hosts.dialogues_with(HOSTS["b"])
+    told = outbound.cli(policy, "route", "bob@held.test")
+    assert "transport map: mailhooks-wait:[" in told and "they asked" in told
+    assert "calm" not in outbound.cli(policy, "holds")
+    outbound.cli(policy, "holds", "release", "domain", "held.test")
+    send(server, "calm.test")         # qmgr(8) uses its last answer for half a minute
+    server.wait_deliveries(2, recipient="bob@calm.test")
+    server.flush()
+    server.wait_delivery(recipient="bob@held.test")
+
+
+def test_a_domain_without_servers_waits(hosts, make_postfix, policy, dns):
+    """continue = false for a domain without MX records, which the map mx would not see."""
+    dns.add(f"host-record=stop.test,{HOSTS['a']}")
+    rules = "function GetOverrides(domain) if domain == 'stop.test' then return nil, false end end"
+    policy.script("mxserverrules.lua", rules)
+    server = make_postfix(milter=None, master=outbound.written(policy)[1],
+                          parameters=outbound.parameters(policy, "mx", "transport"))
+    start(policy, "", rules)
+    assert "mail waits" in outbound.cli(policy, "route", "bob@stop.test")
+    send(server, "stop.test")
+    waits(server, "stop.test", r"4\.7\.0")
+    assert hosts.dialogues_with(HOSTS["a"]) == []

@@ -112,7 +112,7 @@ static void test_what_is_answered(void **state)
 	(void)state;
 	expect(set, "bob@one.test", "OK smtp:[a.test], [2001:db8::1]:26");
 	expect(set, "\"a@b\"@FINAL.test", "OK smtp:[2001:db8::1]:26, [last.test]:27");
-	expect(set, "bob@nothing.test", "NOTFOUND ");
+	expect(set, "bob@nothing.test", "OK mailhooks-wait:");
 	expect(set, "*", "NOTFOUND ");
 	expect(set, "bob", "NOTFOUND ");
 	expect(set, "bob@", "NOTFOUND ");
@@ -125,37 +125,32 @@ static void test_what_is_answered(void **state)
 	script_set_unref(set);
 }
 
-/* All of the script's servers are out of the question: named all the same, and held, so that the
- * map mx makes the mail wait. */
-static void test_no_usable_server(void **state)
-{
-	struct script_set *set = load("function GetOverrides() return {'a.test', 'b.test'} end\n"
-				      "function CheckServer() return false end\n");
-	struct hold_target a = {.server = "a.test"};
-	struct held held;
-
-	(void)state;
-	expect(set, "bob@one.test", "OK smtp:[a.test], [b.test]");
-	assert_int_equal(holds_find(rig.config->store, &a, 0, &held, 5000), STORE_FOUND);
-	script_set_unref(set);
-}
-
-/* With a service for mail that waits: this domain's does, and nothing is held. */
+/* All of the script's servers are out of the question, or their domain is held: its mail waits, and
+ * no server is held for the others. */
 static void test_a_domain_waits(void **state)
 {
+	const struct store_hold domain = {.dimension = STORE_DOMAIN,
+	    .key = "held.test",
+	    .until_ms = holds_now_ms() + 60000,
+	    .who = "bob",
+	    .reason = "a pause"};
 	struct hold_target a = {.server = "a.test"};
 	struct held held;
 	struct script_set *set;
 
 	(void)state;
-	xreplace(&rig.config->outbound.wait_transport, "wait");
-	set =
-	    load("function GetOverrides() return {'a.test', '192.0.2.1:26'} end\n"
-		 "function CheckServer(d) return d == 'two.test' end\n"
-		 "function FinalOverrides(d) if d == 'final.test' then return {'b.test'} end end");
-	expect(set, "bob@one.test", "OK wait:[a.test], [192.0.2.1]:26");
+	assert_int_equal(holds_set(rig.config->store, &domain, 5000), STORE_FOUND);
+	set = load("function GetOverrides(d) return {'a.test', '192.0.2.1:26'} end\n"
+		   "function CheckServer(d) return d == 'two.test' or d == 'held.test' end\n"
+		   "function FinalOverrides(d, s)\n"
+		   "  if d == 'final.test' or d == 'held.test' then return {'b.test'} end\n"
+		   "  if d == 'same.test' then return s end\n"
+		   "end");
+	expect(set, "bob@one.test", "OK mailhooks-wait:[a.test], [192.0.2.1]:26");
 	expect(set, "bob@two.test", "OK smtp:[a.test], [192.0.2.1]:26");
 	expect(set, "bob@final.test", "OK smtp:[b.test]");
+	expect(set, "bob@held.test", "OK mailhooks-wait:[a.test], [192.0.2.1]:26");
+	expect(set, "bob@same.test", "OK mailhooks-wait:[a.test], [192.0.2.1]:26");
 	assert_int_equal(holds_find(rig.config->store, &a, 0, &held, 5000), STORE_ABSENT);
 	script_set_unref(set);
 }
@@ -291,7 +286,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_what_is_answered, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_no_usable_server, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_a_domain_waits, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_the_last_answer, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_a_late_script, setup, teardown),
