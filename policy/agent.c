@@ -68,7 +68,8 @@ static void *work(void *arg)
 
 	while (!is_stopped(a)) {
 		begun = clock_ms();
-		agent_pass(a->cfg, &memory, is_stopped, a);
+		if (agent_pass(a->cfg, &memory, is_stopped, a))
+			continue;
 		pause = PAUSE_TIMES * (clock_ms() - begun);
 		next = clock_ms() + (pause < interval ? pause : interval);
 		if (next < begun + SOON_MS)

@@ -25,6 +25,7 @@ struct pass {
 	bool *seen;		/* of each record: it is in the queue */
 	struct candidate *v;
 	size_t n, nlate, unasked;
+	bool again;	      /* of the unasked there are such that were never late */
 	bool (*stop)(void *); /* may be NULL */
 	void *stop_arg;
 };
@@ -246,6 +247,7 @@ static void look_at(struct pass *p, struct candidate *v, size_t n)
 			v[i].turn = 0;
 		} else {
 			p->unasked++;
+			p->again |= v[i].turn == 0;
 		}
 	}
 	sort(v, n, by_priority);
@@ -305,7 +307,7 @@ static void clear(struct pass *p)
 	script_set_unref(p->run.set);
 }
 
-void agent_pass(
+bool agent_pass(
     const struct config *c, struct agent_memory *memory, bool (*stopped)(void *), void *arg)
 {
 	struct pass p = {.run = {.config = c, .now_ms = (int64_t)time(NULL) * 1000},
@@ -325,6 +327,7 @@ void agent_pass(
 			run(&p);
 	}
 	clear(&p);
+	return p.again;
 }
 
 void agent_memory_clear(struct agent_memory *m)

@@ -8,8 +8,9 @@
  * next pass sees in the queue and takes up again.
  *
  * A pass acts when it has asked, so that Priority counts. A script that hangs about some messages
- * must not make the others wait for that: after a few late answers a pass asks no more, and those
- * it hung about are asked about last, after everything else was released. One thread. */
+ * must not make the others wait for that: after a few late answers a pass asks no more, the next
+ * one begins at once, and those it hung about are asked about last, after all else was released.
+ * One thread. */
 #pragma once
 
 #include "common/config.h"
@@ -25,6 +26,8 @@ struct agent_memory {		/* from one pass to the next; zero it before the first */
 	struct strlist late;	/* ids about which the scripts had no answer in time, by turn */
 };
 
-/* stopped (may be NULL) is asked between two messages, and while the queue is read. */
-void agent_pass(const struct config *, struct agent_memory *, bool (*stopped)(void *), void *arg);
+/* stopped (may be NULL) is asked between two messages, and while the queue is read. True: late
+ * answers have ended the pass before messages that have had none; the next one is for these, now.
+ */
+bool agent_pass(const struct config *, struct agent_memory *, bool (*stopped)(void *), void *arg);
 void agent_memory_clear(struct agent_memory *);

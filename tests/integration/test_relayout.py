@@ -224,6 +224,24 @@ def test_the_dialogue_with_a_relay(site, sink):
     assert seen.count(seen[0]) == 1
 
 
+def test_refused_after_a_recipient(site, sink):
+    """R18: with what setup attaches, a second recipient's 4xx becomes a bounce, a refused DATA does
+    not, since the hook knows which it was."""
+    sink.answer("RCPT", "450 4.2.1 unknown", contains="cat@")
+    site.run(CHOOSE + """
+        function ReturnCodeHandler(command, full, last, where)
+            print(sendername, command, last, where.again)
+            if command:match("^RCPT") and last:match("^4") then return "550 5.1.1 unknown" end
+        end""")
+    assert site.send(SMALL, [BOB, CAT]).ok
+    site.postfix.wait_log(rf"to=<{CAT}>, .*dsn=5.1.1, status=bounced")
+    site.arrived("other", BOB)
+    assert "other\tRCPT TO:\t450 4.2.1 unknown\ttrue\n" in site.policy.out()
+    sink.answer("DATA", "451 4.3.0 busy")
+    assert site.send(SMALL, BOB).ok
+    site.postfix.wait_log(rf"to=<{BOB}>, .*dsn=4.3.0, status=deferred .*reply to DATA")
+
+
 def test_the_map(site):
     """Its answers; a number that nobody has is no reason to send a message another way."""
     site.run(CHOOSE)
