@@ -327,7 +327,11 @@ static void test_removed_keywords(void **state)
 
 static char *look_up(struct script_set *set, const char *name, const char *key)
 {
-	struct map_query q = {set, name, key, strlen(key), clock_ms() + 10000, NULL, {0}};
+	struct map_query q = {.set = set,
+	    .name = name,
+	    .key = key,
+	    .key_n = strlen(key),
+	    .deadline_ms = clock_ms() + 10000};
 	size_t n;
 	char *reply = maps_answer(&q, &n), *text = xstrndup(reply, n);
 
