@@ -121,6 +121,13 @@ static bool has_gone(const struct pass *p, const char *id, int64_t since_ms)
 	return gone;
 }
 
+static void clear_missing(struct agent_memory *m)
+{
+	strlist_clear(&m->missing);
+	free(m->since_ms);
+	m->since_ms = NULL;
+}
+
 static void forget_gone(struct pass *p)
 {
 	struct strlist missing = STRLIST_INIT;
@@ -141,7 +148,7 @@ static void forget_gone(struct pass *p)
 		since_ms[missing.n] = since;
 		strlist_add(&missing, id);
 	}
-	agent_memory_clear(p->memory);
+	clear_missing(p->memory);
 	p->memory->missing = missing;
 	p->memory->since_ms = since_ms;
 }
@@ -332,8 +339,6 @@ bool agent_pass(
 
 void agent_memory_clear(struct agent_memory *m)
 {
-	strlist_clear(&m->missing);
-	free(m->since_ms);
-	m->since_ms = NULL;
+	clear_missing(m);
 	strlist_clear(&m->late);
 }
