@@ -225,7 +225,8 @@ static bool start_thread(void *(*run)(void *))
 
 /* ---- start ---- */
 
-static bool open_socket(const struct identity *id, char *error, size_t size)
+/* *busy: somebody has the address, who may go. */
+static bool open_socket(const struct identity *id, bool *busy, char *error, size_t size)
 {
 	const struct config *cfg = config;
 	const char *path = lock_socket_path(address);
@@ -235,6 +236,7 @@ static bool open_socket(const struct identity *id, char *error, size_t size)
 
 	umask(before);
 	if (!fine) {
+		*busy = errno == EADDRINUSE;
 		snprintf(error, size, "cannot listen on \"%s\": %s; see milter.listen", address,
 		    errno != 0 ? strerror(errno) : "not an address libmilter understands");
 		return false;
@@ -263,16 +265,17 @@ static void refresh_config(void)
 static int start(void)
 {
 	struct identity id;
+	bool busy = false;
 	char error[512];
 	int status;
 
 	errno = 0;
 	if (!privileges_identity(config, &id, error, sizeof error) ||
 	    !privileges_directories(config, &id, error, sizeof error) ||
-	    !open_socket(&id, error, sizeof error) ||
+	    !open_socket(&id, &busy, error, sizeof error) ||
 	    !privileges_drop(config, &id, error, sizeof error)) {
 		log_error(NULL, "%s", error);
-		return EX_CONFIG;
+		return busy ? EX_TEMPFAIL : EX_CONFIG;
 	}
 	status = load_first(config);
 	if (status == 0 && !start_thread(control_thread))

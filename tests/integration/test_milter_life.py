@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 
 from rig import daemon, machine, milter as milter_module
@@ -89,6 +90,16 @@ def test_unusable_start_says_why(milter):
                               capture_output=True, timeout=20, check=False,
                               env={**os.environ, **milter.environment()})
         assert (done.returncode, said in done.stderr.decode()) == (78, True), done.stderr
+
+
+def test_an_address_in_use_may_become_free(milter):
+    """Status 75: systemd tries again, which it does not after the 78 of a wrong configuration."""
+    milter.worker_may_die = True
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"inet:{taken.getsockname()[1]}@127.0.0.1"
+        milter.launch(milter_module.BINARY, "-f", *milter.options([f"milter.listen={address}"]), ready=False)
+        assert milter.wait_exit() == 75
+        assert f'cannot listen on "{address}": Address already in use' in milter.log()
 
 
 def test_missing_directory_of_the_socket_is_made(milter):
