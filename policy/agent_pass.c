@@ -97,7 +97,9 @@ static bool read_queue(struct pass *p)
 static int64_t missing_since(const struct pass *p, const char *id)
 {
 	const struct strlist *missing = &p->memory->missing;
-	char **found = bsearch(&id, missing->v, missing->n, sizeof *missing->v, by_text);
+	char **found = missing->n > 0
+			   ? bsearch(&id, missing->v, missing->n, sizeof *missing->v, by_text)
+			   : NULL;
 
 	return found != NULL ? p->memory->since_ms[found - missing->v] : p->run.now_ms;
 }
