@@ -205,9 +205,9 @@ static void print_senders(const struct config *cfg)
 		puts("; what none of them is for:");
 }
 
-/* The servers of DNS; *own_address: see mx_lookup_records(). */
+/* The servers of DNS; *own_address: there are no MX records, and nobody asks CheckServer(). */
 static void find_servers(
-    struct mx_case *c, bool none, struct mx_servers *servers, bool *own_address)
+    struct mx_case *c, const struct route *r, struct mx_servers *servers, bool *own_address)
 {
 	switch (mx_lookup_records(
 	    script_set_config(c->set), c->delivery.domain, servers, STEP_MS, own_address)) {
@@ -220,7 +220,8 @@ static void find_servers(
 		puts("DNS: no answer, mail waits in the queue");
 		return;
 	}
-	if (none) {
+	*own_address = *own_address && !r->no_mx; /* else the map transport has asked */
+	if (r->waits) {
 		puts("GetOverrides: as if the domain had no servers; mail waits");
 		mx_servers_clear(servers);
 	} else if (*own_address) {
@@ -250,7 +251,7 @@ static int print_route(struct mx_case *c, struct store *store)
 		mx_servers_copy(&servers, &r.servers);
 	} else {
 		print_transport(c, &r, &servers);
-		find_servers(c, answer == ROUTE_NONE, &servers, &own_address);
+		find_servers(c, &r, &servers, &own_address);
 	}
 	if (servers.n > 0) {
 		puts("mail servers:");

@@ -21,6 +21,7 @@ struct route {
 	struct mx_servers servers;
 	bool may_cache; /* GetCheckCache() */
 	bool waits;	/* ROUTE_SERVERS: none of them may be used now; and with ROUTE_NONE */
+	bool no_mx;	/* DNS was asked, and the domain is its own server */
 	/* Set by the caller: the MTA asks nobody about single servers afterwards (Sendmail), so
 	 * holds and CheckServer() decide here, also without a script that routes, and the caller
 	 * has filled in retries and size. */

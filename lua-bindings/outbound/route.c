@@ -111,7 +111,7 @@ static enum route_answer from_dns(struct mx_case *c, struct route *r)
 	const struct config *cfg = script_set_config(c->set);
 	int ms = (int)(c->deadline_ms - clock_ms()) / 2;
 
-	switch (mx_lookup(cfg, c->delivery.domain, &r->servers, ms)) {
+	switch (mx_lookup_records(cfg, c->delivery.domain, &r->servers, ms, &r->no_mx)) {
 	case DNS_FOUND:
 		break;
 	case DNS_ABSENT:
@@ -257,13 +257,13 @@ static void cut_route(const struct mx_case *c, struct route *r, const struct mx_
 	mx_servers_clear(&better);
 }
 
-/* None is left. The map mx sees to it that mail waits for the servers of DNS; own: not for those.
- */
+/* None is left. The map mx sees to it that mail waits for the servers of MX records; own: named by
+ * a script. */
 static enum route_answer wait_for(struct route *r, const struct mx_servers *named, bool own)
 {
 	if (r->alone)
 		return own || named->n > 0 ? ROUTE_HELD : ROUTE_MTA;
-	if (!own)
+	if (!own && !r->no_mx)
 		return ROUTE_MTA;
 	tell(r, "none of them may be used now");
 	mx_servers_copy(&r->servers, named);
@@ -315,7 +315,7 @@ enum route_answer route_find(struct mx_case *c, struct route *r)
 
 	mx_servers_clear(&r->servers);
 	r->may_cache = true;
-	r->waits = false;
+	r->waits = r->no_mx = false;
 	if (!r->alone && !route_wanted(c->set))
 		return ROUTE_MTA;
 	if (!r->alone)

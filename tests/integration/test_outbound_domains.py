@@ -208,15 +208,20 @@ def test_a_domain_is_held(hosts, make_postfix, policy, dns, rules):
     server.wait_delivery(recipient="bob@held.test")
 
 
-def test_a_domain_without_servers_waits(hosts, make_postfix, policy, dns):
-    """continue = false for a domain without MX records, which the map mx would not see."""
-    dns.add(f"host-record=stop.test,{HOSTS['a']}")
-    rules = "function GetOverrides(domain) if domain == 'stop.test' then return nil, false end end"
+@pytest.mark.parametrize("rules", [
+    "function GetOverrides(domain) if domain == 'stop.test' then return nil, false end end", """
+    function CheckServer(domain, server) return domain ~= "stop.test" or server ~= "stop.test" end
+    function FinalOverrides() end"""], ids=["continue", "CheckServer"])
+def test_a_domain_without_mx_records_waits(hosts, make_postfix, policy, dns, rules):
+    """continue = false, and CheckServer where there is a FinalOverrides, for a domain without MX records,
+    which the map mx would not see; another one is its own server as ever."""
+    dns.add(f"host-record=stop.test,{HOSTS['a']}", f"host-record=go.test,{HOSTS['b']}")
     policy.script("mxserverrules.lua", rules)
     server = make_postfix(milter=None, master=outbound.written(policy)[1],
                           parameters=outbound.parameters(policy, "mx", "transport"))
     start(policy, "", rules)
-    assert "mail waits" in outbound.cli(policy, "route", "bob@stop.test")
-    send(server, "stop.test")
+    assert "mailhooks-wait:" in outbound.cli(policy, "route", "bob@stop.test")
+    send(server, "stop.test", "go.test")
     waits(server, "stop.test", r"4\.7\.0")
+    assert server.wait_delivery(recipient="bob@go.test").host == HOSTS["b"]
     assert hosts.dialogues_with(HOSTS["a"]) == []
