@@ -159,12 +159,12 @@ static void hear_mx(const struct map_query *q, struct delivery *d, const struct 
 struct left {
 	char *domain; /* NULL: without MX records */
 	bool mx;      /* one of them names the owner */
-	bool drop;    /* this host is the best one left */
+	bool ours;    /* an address of this host */
+	bool drop;    /* this host is the best one left, or it is a way round to it */
 	bool begun;   /* ... and this is the first record since that is known */
 	bool open;    /* that is not known */
 	/* only when it is open: */
 	struct strlist best; /* the hosts of the best preference that is left */
-	bool ours;	     /* an address of this host */
 	bool reached;	     /* one of the best has an address, as far as its own name tells */
 };
 
@@ -194,18 +194,24 @@ static bool is_mx_host(const struct delivery *d, const char *name)
 static void look(
     const struct map_query *q, const struct delivery *d, const struct dns_key *k, struct left *l)
 {
+	const struct config *cfg = script_set_config(q->set);
 	struct ip_address ip = {0};
 
-	*l = (struct left){.drop = d->self == SELF_BEST, .mx = is_mx_host(d, k->owner)};
-	l->begun = l->drop && d->asked.n == 1;
+	*l = (struct left){.mx = is_mx_host(d, k->owner), .drop = is_way_round(d, cfg, k)};
 	if (d->domain == NULL)
 		return;
 	l->domain = xstrdup(d->domain);
-	if (d->self != SELF_UNKNOWN || (d->ndropped == 0 && d->whole))
+	if (d->self == SELF_NOT || (d->self == SELF_UNKNOWN && d->ndropped == 0 && d->whole))
 		return;
 	ip_address_parse(&ip, k->value);
-	l->ours = own_host_address(script_set_config(q->set), &ip);
-	l->open = l->mx || l->ours;
+	l->ours = own_host_address(cfg, &ip);
+	if (!l->mx && !l->ours)
+		return; /* of the next delivery, or an alias of another host */
+	l->drop = d->self == SELF_BEST;
+	l->begun = l->drop && d->asked.n == 1;
+	l->open = !l->drop;
+	if (!l->open)
+		return;
 	find_best(d, &l->best);
 	for (size_t i = 0; i < d->naddresses; i++)
 		l->reached = l->reached || strlist_has(&l->best, d->addresses[i].owner);

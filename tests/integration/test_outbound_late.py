@@ -127,6 +127,9 @@ def test_our_own_address_comes_late(policy):
     with busy(policy):
         assert policy.look_up("mx", US) == "OK IGNORE"
         assert policy.look_up("mx", f"c.backup.test. 0 IN A {HOSTS['c']}") == "OK IGNORE"
+        # the next delivery of the process, by a relay
+        assert policy.look_up("mx", f"relay.test. 0 IN A {HOSTS['b']}") == "NOTFOUND "
+    assert policy.look_up("mx", f"relay.test. 0 IN A {HOSTS['a']}") == "NOTFOUND "
 
 
 def test_a_restart_between_the_records_of_a_backup(policy):
