@@ -78,7 +78,7 @@
 #define LIMIT_DELIVERY_SECONDS 3600	/* twice the longest timeout of smtp(8), and more */
 #define LIMIT_DELIVERY_ADDRESSES 200	/* of all its mail servers */
 #define LIMIT_ROUTED 50000		/* domains by server; twice what qmgr(8) has under way */
-#define LIMIT_ROUTED_OF_SERVER 5000	/* so many calls of ServerDetails() take some 0.2 s */
+#define LIMIT_ROUTED_OF_SERVER 5000	/* so many calls of ServerDetails() take some 20 ms */
 #define LIMIT_ROUTED_SECONDS 86400	/* that mail may be under way in qmgr(8) */
 #define LIMIT_REPLY_BYTES 32768		/* kept of one reply of a remote server */
 #define LIMIT_HOLD_MINUTES 10080	/* a week: what a script holds longer is a mistake */

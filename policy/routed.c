@@ -124,9 +124,9 @@ static void make_room(struct server *s)
 {
 	struct routed *r;
 
-	TAILQ_FOREACH(r, &s->list, of_server)
-	if (wants_nothing(r))
-		break;
+	TAILQ_FOREACH (r, &s->list, of_server)
+		if (wants_nothing(r))
+			break;
 	remove_one(r != NULL ? r : TAILQ_FIRST(&s->list));
 	if (!overflow_told)
 		log_warn(NULL,
@@ -238,8 +238,8 @@ static void write_anew(void)
 		file_failed();
 		return;
 	}
-	TAILQ_FOREACH(r, &all, of_all)
-	fine = fine && write_line(r, now);
+	TAILQ_FOREACH (r, &all, of_all)
+		fine = fine && write_line(r, now);
 	if (!fine || !routed_file_replace(file, path))
 		file_failed();
 }
@@ -324,9 +324,8 @@ static void collect(struct server *s, const struct routed_scripts *scripts, bool
 	struct routed *r;
 	size_t i = 0;
 
-	TAILQ_FOREACH(r, &s->list, of_server)
-	{
-		bool again = !any_age && now - r->told_ms > FRESH_MS && has_turn(s, i++);
+	TAILQ_FOREACH (r, &s->list, of_server) {
+		bool again = !any_age && has_turn(s, i++) && now - r->told_ms > FRESH_MS;
 
 		if (again || !same_scripts(r, scripts))
 			strlist_add(ask, r->domain);
