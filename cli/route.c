@@ -169,7 +169,7 @@ static void print_transport(
     struct mx_case *c, const struct route *r, const struct mx_servers *servers)
 {
 	const struct profile_config *profile = NULL;
-	const char *name = route_service(c->set, r);
+	const char *name = script_set_config(c->set)->outbound.transport;
 	char *text;
 
 	c->deadline_ms = clock_ms() + STEP_MS;
@@ -181,7 +181,7 @@ static void print_transport(
 	}
 	if (profile == NULL && servers->n == 0 && !r->waits)
 		return;
-	text = route_transport(name, servers);
+	text = r->waits ? route_wait(c->set) : route_transport(name, servers);
 	printf("transport map: %s\n", text);
 	free(text);
 }

@@ -44,14 +44,12 @@ static bool has(const struct setup *s, enum script_id script, const char *hook)
 
 static bool wants_mx(const struct setup *s)
 {
-	return has(s, SCRIPT_MXSERVERRULES, "CheckServer") ||
-	       has(s, SCRIPT_MXSERVERRULES, "GetOverrides");
+	return has(s, SCRIPT_MXSERVERRULES, "CheckServer") || route_wanted(s->set);
 }
 
 static bool wants_transport(const struct setup *s)
 {
-	return has(s, SCRIPT_MXSERVERRULES, "GetOverrides") ||
-	       has(s, SCRIPT_MXSERVERRULES, "FinalOverrides") || profile_wanted(s->set);
+	return route_wanted(s->set) || profile_wanted(s->set);
 }
 
 static bool wants_tls(const struct setup *s)
@@ -93,7 +91,7 @@ static const struct map_line {
 	const char *parameter, *map, *reason;
 	bool (*wanted)(const struct setup *);
 } map_lines[] = {
-    {"smtp_dns_reply_filter", "mx", "mxserverrules.lua: CheckServer, and holds", wants_mx},
+    {"smtp_dns_reply_filter", "mx", "mxserverrules.lua, and holds", wants_mx},
     {"transport_maps", "transport",
 	"mxserverrules.lua: GetOverrides, FinalOverrides; mxout.lua: profiles; in front of other "
 	"tables; mail that it routes does not go by relayhost",
@@ -260,8 +258,8 @@ static void print_profile(FILE *out, const struct setup *s, const struct profile
 
 /* ---- mail that waits ---- */
 
-/* No server has an address there, and for one that is named by its address the policy cannot be
- * found out. */
+/* The answer names an address (ROUTE_NOWHERE), and what TLS it demands cannot be found out: so
+ * nothing is connected to, and mail waits. No server that has a name has an address there. */
 static void print_wait(FILE *out, const struct setup *s)
 {
 	const char *name = s->cfg->outbound.wait_transport;
@@ -273,6 +271,7 @@ static void print_wait(FILE *out, const struct setup *s)
 		    "%s unix - - %s - - smtp\n"
 		    "  -o smtp_dns_reply_filter=static:IGNORE\n"
 		    "  -o smtp_tls_policy_maps=fail:%s\n"
+		    "  -o inet_protocols=ipv4\n"
 		    "  -o smtp_fallback_relay=\n",
 		    name, s->chroot ? "y" : "n", name);
 }

@@ -34,7 +34,11 @@ bool route_wanted(const struct script_set *);
 /* c->delivery.domain, in lower case; its facts are filled in. Free *r with route_clear(). */
 enum route_answer route_find(struct mx_case *c, struct route *r);
 void route_clear(struct route *);
-/* The service of master.cf for it. */
-const char *route_service(const struct script_set *, const struct route *);
+/* The next hop of mail that waits: an address, so that DNS is not asked about a domain or a server,
+ * which it may not have, and the mail would be returned. The service that gets it connects to
+ * nothing; and this one (RFC 7600) is nobody's. */
+#define ROUTE_NOWHERE "[192.0.0.8]"
+/* "mailhooks-wait:[192.0.0.8]", malloc'ed. */
+char *route_wait(const struct script_set *);
 /* "smtp:[a.test]:25, [b.test]", malloc'ed; no servers: "smtp:", by DNS. */
 char *route_transport(const char *transport, const struct mx_servers *);

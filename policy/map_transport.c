@@ -56,10 +56,10 @@ static struct map_answer last(const struct map_query *by_domain)
 	return (struct map_answer){SOCKETMAP_TEMP, xstrdup("no route in time")};
 }
 
-/* The map tls will be asked about the servers only. */
+/* The map tls will be asked about the servers only, and not while mail waits. */
 static void note_route(const char *domain, const struct map_answer *a)
 {
-	if (a->status == SOCKETMAP_OK)
+	if (a->status == SOCKETMAP_OK && strstr(a->value, ROUTE_NOWHERE) == NULL)
 		routed_note(domain, a->value);
 }
 
@@ -88,11 +88,16 @@ static bool say(struct mx_case *c, enum route_answer answer, struct route *r, st
 	*a = not_found();
 	if (answer != ROUTE_SERVERS) /* by DNS */
 		mx_servers_clear(&r->servers);
-	if (!r->waits && profile_wanted(c->set))
+	if (r->waits) {
+		*a = (struct map_answer){SOCKETMAP_OK, route_wait(c->set)};
+		return true;
+	}
+	if (profile_wanted(c->set))
 		known = profile_find(c, &r->servers, &profile);
-	if (answer == ROUTE_SERVERS || r->waits || profile != NULL)
+	if (answer == ROUTE_SERVERS || profile != NULL)
 		*a = (struct map_answer){SOCKETMAP_OK,
-		    route_transport(profile != NULL ? profile->transport : route_service(c->set, r),
+		    route_transport(profile != NULL ? profile->transport
+						    : script_set_config(c->set)->outbound.transport,
 			&r->servers)};
 	return known;
 }

@@ -36,11 +36,9 @@ void route_clear(struct route *r)
 	mx_servers_clear(&r->servers);
 }
 
-const char *route_service(const struct script_set *set, const struct route *r)
+char *route_wait(const struct script_set *set)
 {
-	const struct config *cfg = script_set_config(set);
-
-	return r->waits ? cfg->outbound.wait_transport : cfg->outbound.transport;
+	return xasprintf("%s:" ROUTE_NOWHERE, script_set_config(set)->outbound.wait_transport);
 }
 
 char *route_transport(const char *transport, const struct mx_servers *servers)
@@ -71,7 +69,7 @@ static void tell_where(struct mx_case *c, struct route *r, const char *hook, con
 
 static void tell_servers(struct mx_case *c, struct route *r, const char *hook)
 {
-	char *list = route_transport(route_service(c->set, r), &r->servers);
+	char *list = route_transport(script_set_config(c->set)->outbound.transport, &r->servers);
 
 	tell_where(c, r, hook, list);
 	free(list);

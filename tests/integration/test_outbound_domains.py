@@ -195,7 +195,7 @@ def test_a_domain_is_held(hosts, make_postfix, policy, dns, rules):
     start(policy, "", rules)
     outbound.cli(policy, "holds", "add", "domain", "held.test", 10, "they asked")
     send(server, *domains)
-    waits(server, "held.test", r"4\.7\.0")
+    waits(server, "held.test", r"4\.7\.5")
     assert server.wait_delivery(recipient="bob@calm.test").recipients == ["bob@calm.test"]
     assert len(hosts.dialogues_with(HOSTS["a"])) == 1 and not hosts.dialogues_with(HOSTS["b"])
     told = outbound.cli(policy, "route", "bob@held.test")
@@ -222,6 +222,27 @@ def test_a_domain_without_mx_records_waits(hosts, make_postfix, policy, dns, rul
     start(policy, "", rules)
     assert "mailhooks-wait:" in outbound.cli(policy, "route", "bob@stop.test")
     send(server, "stop.test", "go.test")
-    waits(server, "stop.test", r"4\.7\.0")
+    waits(server, "stop.test", r"4\.7\.5")
     assert server.wait_delivery(recipient="bob@go.test").host == HOSTS["b"]
     assert hosts.dialogues_with(HOSTS["a"]) == []
+
+
+def test_a_domain_that_dns_does_not_have_waits(hosts, make_postfix, policy):
+    """Mail to domains that only the script knows is not returned while they wait: DNS is not asked,
+    and nothing is connected to. The control: what becomes of a domain that nobody knows."""
+    rules = f"""
+        function GetOverrides(domain) if domain == "stop.test" then return nil, false end end
+        function FinalOverrides(domain) if domain == "held.test" then return {{ "{OURS}" }} end end"""
+    policy.script("mxserverrules.lua", rules)
+    server = make_postfix(milter=None, master=outbound.written(policy)[1],
+                          parameters=outbound.parameters(policy, "mx", "transport"))
+    start(policy, "", rules)
+    outbound.cli(policy, "holds", "add", "domain", "held.test", 10, "maintenance")
+    with server.client() as c:
+        assert c.send("", [f"bob@{d}" for d in ("stop.test", "held.test", "lost.test")], MESSAGE).ok
+    server.wait_log(r"to=<bob@lost\.test>, .*dsn=5\.4\.4, status=bounced")
+    for domain in ("stop.test", "held.test"):
+        server.wait_log(rf"to=<bob@{domain}>, relay=none, .*dsn=4\.7\.5, status=deferred")
+    assert hosts.dialogues_with() == [] and "connect to" not in server.log()
+    outbound.cli(policy, "holds", "release", "domain", "held.test")
+    assert policy.look_up("transport", "bob@held.test") == f"OK smtp:[{OURS}]"

@@ -328,6 +328,8 @@ def test_setup_names_the_maps_in_use(sink, sockets):
         assert printed.stderr == b""
     assert "out of reach" in outbound.cli(policy, "setup", check=False).stderr
     assert outbound.cli(policy, "setup", "x", check=False).returncode == 2
+    policy.script("mxserverrules.lua", "function FinalOverrides() end")  # holds of servers in DNS
+    assert {"smtp_dns_reply_filter", "transport_maps"} <= set(relays.written(policy, "", None)[0])
     policy.script("relayout.lua", "function Start() error('broken') end")
     policy.config.write_text(relays.configuration())
     failed = outbound.cli(policy, "setup", options=["lua.on_error=tempfail"], check=False)
