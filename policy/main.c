@@ -188,11 +188,11 @@ static void end(void)
 	if (base != NULL)
 		event_base_free(base);
 	listen_close(&sockets);
-	unlock(state_lock);
 	script_set_publish(NULL);
 	delivery_forget_all();
 	answers_forget_all();
 	routed_close();
+	unlock(state_lock); /* nothing in state_dir is open any more */
 	holds_forget();
 }
 

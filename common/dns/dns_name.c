@@ -45,9 +45,10 @@ bool dns_name_valid(const char *name)
 	return label > 0;
 }
 
+/* Whether char is signed or not. */
 static bool is_ascii(const char *name)
 {
-	while (*name > 0)
+	while (*name != '\0' && ((unsigned char)*name & 0x80) == 0)
 		name++;
 	return *name == '\0';
 }
