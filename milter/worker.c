@@ -111,6 +111,14 @@ static struct resolvers *resolvers_for(const struct config *cfg, char *error, si
 	return same ? resolvers_current() : resolvers_new(cfg, error, size);
 }
 
+/* The state directory is locked; the queue agent finds the records of messages where it looked for
+ * them when it started. */
+static void keep_settings(struct config *next, const struct config *in_force)
+{
+	config_keep(&next->state_dir, in_force->state_dir, "state_dir");
+	config_keep(&next->agent.directory, in_force->agent.directory, "agent.directory");
+}
+
 static bool reload(char *error, size_t size)
 {
 	struct config *cfg = config_load(
@@ -118,10 +126,10 @@ static bool reload(char *error, size_t size)
 	struct resolvers *resolvers = NULL;
 	struct script_set *set = NULL;
 
-	if (cfg != NULL)
-		config_keep(&cfg->state_dir, options->config->state_dir, "state_dir");
-	if (cfg != NULL)
+	if (cfg != NULL) {
+		keep_settings(cfg, options->config);
 		resolvers = resolvers_for(cfg, error, size);
+	}
 	if (resolvers != NULL)
 		set = script_set_load(cfg, error, size);
 	if (set == NULL) {
@@ -258,7 +266,7 @@ static void refresh_config(void)
 		log_error(NULL, "settings of the last start used again: %s", error);
 		return;
 	}
-	config_keep(&now->state_dir, config->state_dir, "state_dir");
+	keep_settings(now, config);
 	config = now;
 }
 

@@ -68,6 +68,40 @@ static void tell_kept_list(
 		log_warn(NULL, "%s: another value takes effect with a restart only", name);
 }
 
+/* Of the queue agent, which keeps the settings of its start, as mailhooks-queue does. The map
+ * `requeue` must look for records where the agent writes them. */
+static void keep_agent(struct config *next, const struct config *in_force)
+{
+	const struct {
+		const char *name;
+		bool same;
+	} settings[] = {
+	    {"agent.mta", next->agent.mta == in_force->agent.mta},
+	    {"agent.interval_seconds",
+		next->agent.interval_seconds == in_force->agent.interval_seconds},
+	    {"agent.most_hold_minutes",
+		next->agent.most_hold_minutes == in_force->agent.most_hold_minutes},
+	    {"agent.smallest_first", next->agent.smallest_first == in_force->agent.smallest_first},
+	    {"agent.commands_per_second",
+		next->agent.commands_per_second == in_force->agent.commands_per_second},
+	};
+
+	for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+		if (!settings[i].same)
+			log_warn(NULL, "%s: another value takes effect with a restart only",
+			    settings[i].name);
+	next->agent.mta = in_force->agent.mta;
+	next->agent.interval_seconds = in_force->agent.interval_seconds;
+	next->agent.most_hold_minutes = in_force->agent.most_hold_minutes;
+	next->agent.smallest_first = in_force->agent.smallest_first;
+	next->agent.commands_per_second = in_force->agent.commands_per_second;
+	config_keep(&next->agent.directory, in_force->agent.directory, "agent.directory");
+	config_keep(&next->agent.socket, in_force->agent.socket, "agent.socket");
+	config_keep(&next->agent.commands, in_force->agent.commands, "agent.commands");
+	config_keep(&next->agent.config_directory, in_force->agent.config_directory,
+	    "agent.config_directory");
+}
+
 /* The follower of the log and the queue agent keep the store of the start: scripts that asked
  * another one would find nothing in it. The directory is the one that is locked. */
 static void keep_settings(struct config *next)
@@ -80,8 +114,7 @@ static void keep_settings(struct config *next)
 	config_keep(&next->maillog.source, in_force->maillog.source, "maillog.source");
 	tell_kept_list(&next->policy.listen, &in_force->policy.listen, "policy.listen");
 	tell_kept_list(&next->socketmap.listen, &in_force->socketmap.listen, "socketmap.listen");
-	if (next->agent.mta != in_force->agent.mta)
-		log_warn(NULL, "agent.mta: another value takes effect with a restart only");
+	keep_agent(next, in_force);
 	script_set_unref(now);
 }
 

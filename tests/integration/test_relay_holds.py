@@ -224,6 +224,35 @@ def test_field_after_the_release(site, sink):
     assert (site.queue.records / queue_id).exists()
 
 
+def test_settings_of_the_start(site):
+    """A reload changes neither where records are nor whom the agent asks: what was held before and
+    after it comes back, and goes through the sender that takes it then."""
+    config = relays.configuration()
+    file = config + f'agent {{ directory = "{site.queue.records}" socket = "{site.queue.socket}" }}\n'
+    settings = [s for s in site.settings
+                if not s.startswith(("agent.directory=", "agent.socket=", "agent.interval_seconds="))]
+    other = site.queue.records.parent / "other"
+    site.milter.start(None, *settings, config=file, relayout=NOBODY)
+    site.queue.start()
+    site.policy.start(None, *settings, "agent.interval_seconds=1", config=file, relayout=NOBODY)
+    before = site.hold()
+    for daemon in (site.milter, site.policy):
+        daemon.config.write_text(config + f'''agent {{
+            directory = "{other}" socket = "{other}.sock" most_hold_minutes = 7 smallest_first = true
+        }}\n''')
+        daemon.reload()
+        daemon.wait_log("agent.directory: another value takes effect with a restart only")
+    for name in ("socket", "most_hold_minutes", "smallest_first"):
+        site.policy.wait_log(f"agent.{name}: another value takes effect with a restart only")
+    assert "agent.mta:" not in site.policy.log() and "agent.commands" not in site.policy.log()
+    after = site.hold()
+    assert (site.queue.records / after).exists() and not other.exists()
+    site.change(only("other"))
+    found = site.postfix.wait_deliveries(2, recipient=BOB)
+    assert [delivery.host for delivery in found] == [RELAYS["other"]] * 2
+    assert sorted(site.queue.done("r")) == sorted([before, after])
+
+
 def test_damaged_record_of_a_requeued_message(site):
     """It waits, but not for ever: after agent.most_hold_minutes it goes the way of any other."""
     site.start(NOBODY)
