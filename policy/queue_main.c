@@ -235,9 +235,11 @@ static int serve(const struct config *c)
 		return EX_CONFIG;
 	p[1].fd = open_socket(c, &id);
 	if (p[1].fd < 0) {
+		bool busy = errno == EADDRINUSE; /* by somebody who may go */
+
 		log_error(NULL, "agent.socket = \"%s\": %s%s", c->agent.socket, strerror(errno),
 		    errno == ENOENT ? "; make its directory, as mailhooks-queue.service does" : "");
-		return EX_CONFIG;
+		return busy ? EX_TEMPFAIL : EX_CONFIG;
 	}
 	check_lifetime(c);
 	log_info(NULL, "ready on %s", c->agent.socket);
@@ -281,7 +283,8 @@ int main(int argc, char **argv)
 {
 	int status = arguments_parse(&arguments, argc, argv, "mailhooks-queue",
 	    "Holds, releases and retries messages of Postfix or Sendmail for mailhooks-policy.",
-	    "SIGTERM stops. Exit status 78: configuration unusable, or not started by root.");
+	    "SIGTERM stops. Exit status 75: agent.socket is in use; 78: configuration unusable, or not "
+	    "started by root.");
 
 	if (status < 0)
 		status = start();

@@ -2,6 +2,7 @@
 #include "policy/queue_process.h"
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "policy/queue_command.h"
 
 #include <errno.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #define WAIT_STEP_US 2000 /* between two looks whether a program has ended */
+#define KILLED_MS 2000	  /* a program that was killed has ended by then */
 
 /* Nothing is inherited but what is listed. out: -1 = nobody reads what it prints. */
 static int spawn(char *argv[], int out, pid_t *pid)
@@ -75,12 +77,41 @@ static bool pass_on(int in, int quiet_ms, int64_t *end_ms, const struct queue_ou
 	return n == 0;
 }
 
-static bool wait_for_end(pid_t pid, int64_t end_ms, bool kill_it, int *status)
+/* Those that were killed and had not ended at once, or could not be killed: a program that waits
+ * for a disk, or one of another user while we lack CAP_KILL. */
+static void reap_late(void)
+{
+	pid_t pid;
+
+	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+		log_info(NULL, "process %d, which was given up, has ended", (int)pid);
+}
+
+/* Waits for KILLED_MS at most. */
+static void end_it(pid_t pid, const char *program)
+{
+	int64_t end_ms = clock_ms() + KILLED_MS;
+
+	if (kill(pid, SIGKILL) != 0) {
+		log_error(NULL, "%s (process %d) cannot be ended and goes on by itself: %s",
+		    program, (int)pid, strerror(errno));
+		return;
+	}
+	while (waitpid(pid, NULL, WNOHANG) == 0) {
+		if (clock_ms() >= end_ms) {
+			log_error(NULL, "%s (process %d) does not end, although it was killed",
+			    program, (int)pid);
+			return;
+		}
+		usleep(WAIT_STEP_US);
+	}
+}
+
+static bool wait_for_end(pid_t pid, const char *program, int64_t end_ms, bool kill_it, int *status)
 {
 	while (waitpid(pid, status, WNOHANG) == 0) {
 		if (kill_it || clock_ms() >= end_ms) {
-			kill(pid, SIGKILL);
-			waitpid(pid, status, 0);
+			end_it(pid, program);
 			return false;
 		}
 		usleep(WAIT_STEP_US);
@@ -96,6 +127,7 @@ bool queue_process_run(
 	bool fine = true;
 	pid_t pid;
 
+	reap_late();
 	argv->v = xrealloc(argv->v, (argv->n + 1) * sizeof *argv->v);
 	argv->v[argv->n] = NULL;
 	if (output != NULL && pipe2(pipes, O_CLOEXEC) != 0) {
@@ -107,7 +139,7 @@ bool queue_process_run(
 		close(pipes[1]);
 	if (rc == 0) {
 		fine = output == NULL || pass_on(pipes[0], quiet_ms, &end_ms, output);
-		fine &= wait_for_end(pid, end_ms, !fine, &status);
+		fine &= wait_for_end(pid, argv->v[0], end_ms, !fine, &status);
 	}
 	if (output != NULL)
 		close(pipes[0]);

@@ -15,7 +15,8 @@ struct queue_output { /* who reads what a program prints; borrowed */
 };
 
 /* Run argv, the first word is the path, and wait for it; without an output nobody reads what it
- * prints. It is killed when it has not ended, or printed nothing, for quiet_ms. False: it could not
- * be run, was killed or failed; why (size bytes) says so. */
+ * prints. It is killed when it has not ended, or printed nothing, for quiet_ms; one that cannot be
+ * killed is left to itself. False: it could not be run, was ended or failed; why (size bytes) says
+ * so. */
 bool queue_process_run(
     struct strlist *argv, int quiet_ms, const struct queue_output *, char *why, size_t size);

@@ -167,5 +167,25 @@ class Shown(unittest.TestCase):
                 self.assertTrue(os.path.exists(f"{HERE}/../{path}"), f"{name}: {path}")
 
 
+class Units(unittest.TestCase):
+    def test_R18_started_again(self):
+        """What may be well later is tried for as long as it takes; by itself systemd gives up after
+        five starts in ten seconds. What would not help is not tried."""
+        found = list(texts("contrib/*.service"))
+        self.assertEqual(len(found), 3)
+        for name, text in found:
+            with self.subTest(unit=name):
+                unit, service = text.split("\n[Service]\n")
+                self.assertIn("\nStartLimitIntervalSec=0\n", unit)
+                self.assertIn("\nRestart=on-failure\n", service)
+                self.assertEqual(re.findall("^RestartPreventExitStatus=(.*)", service, re.M), ["2 78"])
+
+    def test_R18_right_to_kill(self):
+        """postsuper(1) becomes the user postfix, whom root without this right cannot signal."""
+        (_, text), = texts("contrib/mailhooks-queue.service")
+        rights = re.search("^CapabilityBoundingSet=(.*)", text, re.M)[1].split()
+        self.assertIn("CAP_KILL", rights)
+
+
 if __name__ == "__main__":
     unittest.main()

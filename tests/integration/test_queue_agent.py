@@ -370,6 +370,16 @@ def test_places_of_others(site):
         assert done.returncode == 78 and f"others than root can change {directory}," in done.stderr
 
 
+def test_second_helper(site):
+    """Status 75: systemd tries again, since the first one may go; it is not disturbed."""
+    site.queue.start()
+    done = subprocess.run([queue.BINARY, "-c", site.queue.config, "-f",
+                           *[word for s in site.queue.settings for word in ("-o", s)]],
+                          stderr=subprocess.PIPE, text=True, timeout=20)
+    assert done.returncode == 75 and "Address already in use" in done.stderr
+    assert ask(site.queue.socket, b"l")[-1:] == b"0"
+
+
 def test_what_the_helper_does_not_do(site):
     """A few commands for a checked id, for one user."""
     site.start(SKIP)

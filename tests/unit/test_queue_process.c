@@ -3,9 +3,11 @@
 #include "common/list.h"
 #include "policy/queue_command.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -13,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,6 +23,7 @@
 
 #define STEP_MS 20000	 /* from one line of the list to the next */
 #define SHORT_WAIT_MS 50 /* in which something silent says nothing */
+#define SPENT_MS 10000	 /* of real time from one look at the clock to the next, at most */
 
 static char directory[] = "/tmp/queue-process.XXXXXX", *program, *fifo;
 static struct config config;
@@ -49,6 +53,22 @@ int __wrap_poll(struct pollfd *p, nfds_t n, int ms)
 	if (rc == 0)
 		ahead_ms += ms;
 	return rc;
+}
+
+/* ---- signals ---- */
+
+static pid_t spared; /* 0: kill() works; else it may not, and this is whom it was to end */
+
+int __real_kill(pid_t pid, int signal);
+int __wrap_kill(pid_t pid, int signal);
+
+int __wrap_kill(pid_t pid, int signal)
+{
+	if (spared == 0)
+		return __real_kill(pid, signal);
+	spared = pid;
+	errno = EPERM;
+	return -1;
 }
 
 /* ---- the program ---- */
@@ -148,13 +168,13 @@ static void test_silent_list(void **state)
 	nothing_to_say = true;
 	write_program("exec sleep 25\n");
 	took = run(false);
-	assert_in_range(took, QUEUE_COMMAND_MS - 1000, QUEUE_COMMAND_MS);
+	assert_in_range(took, QUEUE_COMMAND_MS - SPENT_MS, QUEUE_COMMAND_MS);
 	free(program);
 	program = xasprintf("%s/sendmail", directory);
 	config.agent.mta = AGENT_SENDMAIL;
 	write_program("exec sleep 25\n");
 	took = run(false);
-	assert_in_range(took, QUEUE_LIST_MS - 1000, QUEUE_LIST_MS);
+	assert_in_range(took, QUEUE_LIST_MS - SPENT_MS, QUEUE_LIST_MS);
 	unlink(program);
 	free(program);
 	program = xasprintf("%s/postqueue", directory);
@@ -184,6 +204,32 @@ static void test_nobody_reads(void **state)
 	close(pipes[0]);
 }
 
+/* One that has become another user, as postsuper(1) does, while we lack the right to end it: it is
+ * left to itself, the next command runs, and it is taken notice of when it has ended (R18). */
+static void test_cannot_be_ended(void **state)
+{
+	siginfo_t info;
+	pid_t other;
+
+	(void)state;
+	nothing_to_say = true;
+	spared = -1;
+	write_program("exec sleep 60\n");
+	run(false);
+	other = spared;
+	assert_true(other > 0);
+	spared = 0;
+	nothing_to_say = false;
+	assert_int_equal(waitpid(other, NULL, WNOHANG), 0); /* nobody has waited for it */
+	write_program("echo end\n");
+	run(true);
+	assert_int_equal(kill(other, SIGKILL), 0);
+	assert_int_equal(waitid(P_PID, (id_t)other, &info, WEXITED | WNOWAIT), 0);
+	run(true);
+	assert_int_equal(waitpid(other, NULL, WNOHANG), -1);
+	assert_int_equal(errno, ECHILD);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -191,6 +237,7 @@ int main(void)
 	    cmocka_unit_test(test_endless_list),
 	    cmocka_unit_test(test_silent_list),
 	    cmocka_unit_test(test_nobody_reads),
+	    cmocka_unit_test(test_cannot_be_ended),
 	};
 
 	return cmocka_run_group_tests(tests, open_directory, close_directory);
