@@ -18,7 +18,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards all below */
 static struct delivery *buckets[BUCKETS];
 static struct delivery *newest, *oldest;
 static size_t ndeliveries;
-static int64_t sure_ms; /* who is unknown from then on is new */
+static int64_t sure_ms;	    /* who is unknown from then on is new */
+static uint64_t known_from; /* peer_now(): nothing of processes that began later was lost */
 
 /* ---- the table ---- */
 
@@ -87,6 +88,7 @@ static void clear(struct delivery *d)
 	free(d->addresses);
 	d->addresses = NULL;
 	d->naddresses = 0;
+	d->missed = d->reported = false;
 	d->stage = DELIVERY_NONE;
 }
 
@@ -107,8 +109,10 @@ static void make_room(int64_t now)
 {
 	while (oldest != NULL && (ndeliveries >= LIMIT_DELIVERIES ||
 				     now - oldest->touched_ms > LIMIT_DELIVERY_SECONDS * 1000LL)) {
-		if (ndeliveries >= LIMIT_DELIVERIES)
+		if (ndeliveries >= LIMIT_DELIVERIES) {
 			sure_ms = now + UNSURE_MS;
+			known_from = peer_now();
+		}
 		remove_one(oldest);
 	}
 }
@@ -117,6 +121,7 @@ void delivery_start(void)
 {
 	pthread_mutex_lock(&lock);
 	sure_ms = clock_ms() + UNSURE_MS;
+	known_from = peer_now();
 	pthread_mutex_unlock(&lock);
 }
 
@@ -141,6 +146,7 @@ struct delivery *delivery_enter(const struct peer *peer)
 	d->peer = *peer;
 	d->touched_ms = now;
 	d->unsure = now < sure_ms;
+	d->missed = peer->start <= known_from;
 	d->next = *bucket_of(peer);
 	*bucket_of(peer) = d;
 	link_newest(d);
@@ -274,14 +280,14 @@ void delivery_literal(struct delivery *d)
 
 bool delivery_is_plain(const struct delivery *d)
 {
-	return d->domain == NULL && d->naddresses > 0 && !d->unsure;
+	return d->domain == NULL && d->naddresses > 0 && !d->unsure && !d->reported;
 }
 
 void delivery_next_hop(struct delivery *d, const char *name, bool host)
 {
 	if (host)
 		forget_servers(d);
-	for (size_t i = 0; i < d->naddresses && d->domain == NULL; i++)
+	for (size_t i = 0; i < d->naddresses && d->domain == NULL && !d->reported; i++)
 		xreplace(&d->addresses[i].owner, name);
 }
 
@@ -327,5 +333,6 @@ void delivery_reported(struct delivery *d, enum command c)
 		return;
 	}
 	clear_dialogue(d);
+	d->reported = true;
 	d->stage = DELIVERY_OVER;
 }

@@ -99,8 +99,13 @@ struct delivery {
 	uint64_t question;	   /* of the peer, the latest; those before have been answered */
 	struct delivery_said said; /* by it; whoever answers takes it out */
 
+	/* It is older than our knowledge: it may be anywhere in a dialogue, until a delivery
+	 * begins. */
+	bool missed;
+
 	/* delivery.c only */
-	bool unsure; /* it may have had an earlier life, which is forgotten */
+	bool reported; /* what became of its first recipient: it may be over */
+	bool unsure;   /* it may have had an earlier life, which is forgotten */
 	struct peer peer;
 	int64_t touched_ms;
 	struct delivery *next, *newer, *older;

@@ -26,10 +26,12 @@ bool delivery_reply_line(struct delivery *d, const char *line, size_t n)
 {
 	size_t old = d->reply != NULL ? strlen(d->reply) : 0;
 
+	size_t kept = old == 0 && n >= LIMIT_REPLY_BYTES ? LIMIT_REPLY_BYTES - 1 : n;
+
 	delivery_forget_refusal(d);
-	if (old + n < LIMIT_REPLY_BYTES) { /* what is longer is no reply that means anything */
+	if (old + kept < LIMIT_REPLY_BYTES) { /* what is longer is no reply that means anything */
 		char *longer = xasprintf(
-		    "%s%s%.*s", old > 0 ? d->reply : "", old > 0 ? "\r\n" : "", (int)n, line);
+		    "%s%s%.*s", old > 0 ? d->reply : "", old > 0 ? "\r\n" : "", (int)kept, line);
 
 		free(d->reply);
 		d->reply = longer;

@@ -138,7 +138,8 @@ void map_reply_heard(const struct map_query *q, int number, struct delivery *d)
 	    !delivery_reply_line(d, q->key, q->key_n))
 		return;
 	code = code_of(q->key);
-	if (d->stage == DELIVERY_NONE && code != 220) { /* in the middle of what was not heard */
+	if (d->stage == DELIVERY_NONE && d->missed &&
+	    code != 220) { /* in the middle of a dialogue */
 		xreplace(&d->reply, NULL);
 		return;
 	}

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
 
 #define START_FIELD 22 /* of /proc/PID/stat, proc(5) */
 
@@ -40,6 +42,15 @@ struct peer peer_of_socket(int fd)
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &n) != 0 || cred.pid <= 0)
 		return (struct peer){0};
 	return (struct peer){cred.pid, start_of(cred.pid)};
+}
+
+uint64_t peer_now(void)
+{
+	struct timespec now = {0};
+	uint64_t ticks = (uint64_t)sysconf(_SC_CLK_TCK);
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint64_t)now.tv_sec * ticks + (uint64_t)now.tv_nsec * ticks / 1000000000;
 }
 
 bool peer_same(const struct peer *a, const struct peer *b)

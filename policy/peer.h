@@ -14,4 +14,6 @@ struct peer {
 };
 
 struct peer peer_of_socket(int fd);
+/* The same clock, now. A process with this start or an earlier one has begun already. */
+uint64_t peer_now(void);
 bool peer_same(const struct peer *, const struct peer *);

@@ -47,6 +47,7 @@ static void reply(struct delivery *d, const char *line, size_t n)
 
 	if (!delivery_reply_line(d, line, n))
 		return;
+	MUST(d->reply != NULL && strlen(d->reply) < LIMIT_REPLY_BYTES);
 	code = (line[0] - '0') * 100 + (line[1] - '0') * 10 + line[2] - '0';
 	c = delivery_answered(d, code);
 	text = delivery_command_text(d, c);
@@ -106,7 +107,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			delivery_connect(d);
 			break;
 		case 'o':
-			delivery_over(d);
+			delivery_reported(d, COMMAND_CONNECT);
 			break;
 		default:
 			break;

@@ -136,3 +136,16 @@ def test_slow_and_broken_hooks(server, hosts, policy):
     server.wait_delivery(recipient=BOB)
     assert "mxout.lua:" in policy.errors()
     policy.wait_log("answered by default")
+
+
+def test_the_banner_of_a_process_that_has_said_nothing(hosts, make_postfix, policy):
+    """With these two maps alone, as senders of relayout.lua have them, nothing comes before the banner:
+    the hook is told that the host refuses."""
+    hosts.answer("CONNECT", "421 4.7.0 too busy")
+    server = make_postfix(milter=None, parameters=outbound.parameters(policy, "reply", "status"))
+    start(policy, """function Change(command, full)
+        if command == "CONNECT" and full:find("^421") then return "421 4.7.99 not today" end
+    end""")
+    send(server)
+    server.wait_log(rf"to=<{BOB}>, .*dsn=4\.7\.99, status=deferred")
+    assert policy.out().splitlines() == ["CONNECT|421 4.7.0 too busy|"] * 3

@@ -178,6 +178,15 @@ static void test_whole(void **state)
 	assert_false(delivery_is_plain(d));
 	delivery_address(d, "plain.test", &a);
 	assert_true(delivery_is_plain(d));
+	/* ... and when it is over they are nobody else's */
+	delivery_reported(d, COMMAND_CONNECT);
+	delivery_next_hop(d, "next.test", false);
+	delivery_connect(d);
+	delivery_remote(d, &a);
+	assert_false(delivery_is_plain(d));
+	assert_string_equal(delivery_host(d), "plain.test");
+	delivery_address(d, "next.test", &a);
+	assert_true(delivery_is_plain(d));
 	delivery_mx(d, "one.test", "mx1.one.test", 10);
 	assert_false(delivery_is_plain(d));
 	delivery_leave(d);
@@ -310,7 +319,8 @@ static void test_who_is_at_the_socket(void **state)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
 	p = peer_of_socket(fds[0]);
 	assert_int_equal(p.pid, getpid());
-	assert_true(p.start > 0);
+	assert_true(p.start > 0 && p.start <= peer_now());
+	assert_true(peer_now() - p.start < 3600 * (uint64_t)sysconf(_SC_CLK_TCK));
 	child = fork();
 	assert_true(child >= 0);
 	if (child == 0) {

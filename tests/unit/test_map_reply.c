@@ -20,7 +20,7 @@
 
 static struct script_rig rig;
 static char logged[8192];
-static const struct peer peer = {4711, 1};
+static struct peer peer = {4711, 1};
 
 static void hear(enum log_level level, const char *line, void *arg)
 {
@@ -260,6 +260,7 @@ static void test_late_lines(void **state)
 	expect(set, "reply", "451 4.3.0 busy", "");
 	/* a new process of ours, in the middle of a dialogue */
 	delivery_forget_all();
+	delivery_start();
 	expect(set, "reply", "450 4.2.1 no", "");
 	expect(set, "reply", "451 4.3.0 busy", "");
 	expect(set, "reply", "220 hello", "");
@@ -290,6 +291,54 @@ static void test_changes_in_a_dialogue(void **state)
 	expect(set, "reply", "hello", "");
 	expect(set, "reply", "45", "");
 	expect(set, "reply", "450", "");
+	stop(set);
+}
+
+/* The first thing heard of a process is a banner, unless it was there before us. */
+static void test_first_replies(void **state)
+{
+	struct script_set *set = start("function ReturnCodeHandler(c, full)\n"
+				       "  print(c .. '|' .. full)\n"
+				       "  return '554 5.3.2 no'\n"
+				       "end\n",
+	    "outbound.any_reply=false");
+	char *said;
+
+	(void)state;
+	delivery_start();
+	expect(set, "reply", "421 4.3.2 is not known to be one", "");
+	peer.start = peer_now() + 1;
+	expect(set, "reply", "421 4.3.2 busy", "554 5.3.2 no");
+	peer.start = 0; /* hidden */
+	expect(set, "reply", "421 4.3.2 is not known to be one", "");
+	peer.start = 1;
+	said = printed();
+	assert_string_equal(said, "CONNECT|421 4.3.2 busy\n");
+	free(said);
+	stop(set);
+}
+
+/* As long as Postfix may ask about; of one that is too long the beginning counts. */
+static void test_long_lines(void **state)
+{
+	static const char *const codes[] = {"220 ", "250-", "250 "};
+	struct script_set *set =
+	    start("function ReturnCodeHandler(c, full) print(c, #full, full:sub(1, 5)) end", NULL);
+	char *line = xcalloc(1, 100001), *said, *wanted;
+
+	(void)state;
+	memset(line, 'x', 100000);
+	for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+		memcpy(line, codes[i], 4);
+		expect(set, "reply", line, "");
+	}
+	said = printed();
+	wanted = xasprintf(
+	    "CONNECT\t%d\t220 x\nEHLO\t%d\t250-x\n", LIMIT_REPLY_BYTES - 1, LIMIT_REPLY_BYTES - 1);
+	assert_string_equal(said, wanted);
+	free(wanted);
+	free(said);
+	free(line);
 	stop(set);
 }
 
@@ -383,6 +432,8 @@ int main(void)
 	    cmocka_unit_test(test_a_whole_dialogue),
 	    cmocka_unit_test(test_late_lines),
 	    cmocka_unit_test(test_changes_in_a_dialogue),
+	    cmocka_unit_test(test_first_replies),
+	    cmocka_unit_test(test_long_lines),
 	    cmocka_unit_test(test_of_rcpt_or_of_data),
 	    cmocka_unit_test(test_where_it_is_changed_at_once),
 	};
