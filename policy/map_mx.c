@@ -188,6 +188,51 @@ static bool is_mx_host(const struct delivery *d, const char *name)
 	return false;
 }
 
+static bool is_shown(const struct delivery *d, const char *host)
+{
+	for (size_t i = 0; i < d->naddresses; i++)
+		if (strcmp(d->addresses[i].owner, host) == 0)
+			return true;
+	return false;
+}
+
+/* How many names besides the MX hosts and this one have shown an address? */
+static size_t count_others(const struct delivery *d, const char *owner)
+{
+	struct strlist others = STRLIST_INIT;
+	size_t n;
+
+	for (size_t i = 0; i < d->naddresses; i++) {
+		const char *name = d->addresses[i].owner;
+
+		if (strcmp(name, owner) != 0 && !is_mx_host(d, name) && !strlist_has(&others, name))
+			strlist_add(&others, name);
+	}
+	n = others.n;
+	strlist_clear(&others);
+	return n;
+}
+
+/* May a name that is no MX host's be the true name of one that is an alias? Of one, then, that has
+ * shown no address of its own, nor has one that is asked about after it: Postfix goes by their
+ * preferences. As many as there are other names have had their turn. */
+static bool may_be_alias(const struct delivery *d, const char *owner)
+{
+	unsigned reached = 0;
+	size_t silent = 0;
+	bool ahead = false;
+
+	for (size_t i = 0; i < d->nhosts; i++)
+		if (d->hosts[i].preference > reached && is_shown(d, d->hosts[i].host))
+			reached = d->hosts[i].preference;
+	for (size_t i = 0; i < d->nhosts; i++)
+		if (!d->hosts[i].dropped && !is_shown(d, d->hosts[i].host)) {
+			silent++;
+			ahead = ahead || d->hosts[i].preference >= reached;
+		}
+	return ahead && silent > count_others(d, owner);
+}
+
 /* The name of an MX record may be an alias (RFC 2181 10.3 forbids it, but Postfix follows it), so
  * that the record of this host's address has another owner: its address tells. A delivery that is
  * not whole may have lost a server without our knowing. */
@@ -205,8 +250,8 @@ static void look(
 		return;
 	ip_address_parse(&ip, k->value);
 	l->ours = own_host_address(cfg, &ip);
-	if (!l->mx && !l->ours)
-		return; /* of the next delivery, or an alias of another host */
+	if (!l->mx && !l->ours && !(d->self == SELF_BEST && may_be_alias(d, k->owner)))
+		return; /* of the next delivery, or of a better host */
 	l->drop = d->self == SELF_BEST;
 	l->begun = l->drop && d->asked.n == 1;
 	l->open = !l->drop;

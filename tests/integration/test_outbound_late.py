@@ -132,6 +132,26 @@ def test_our_own_address_comes_late(policy):
     assert policy.look_up("mx", f"relay.test. 0 IN A {HOSTS['a']}") == "NOTFOUND "
 
 
+def test_aliases_behind_the_backup(policy):
+    """Servers behind this host whose MX names are aliases: their addresses have other owners, and are
+    not used. What comes after all of them is the next delivery's."""
+    start(policy)
+    outbound.cli(policy, "holds", "add", "server", "a.backup.test", 10)
+
+    def ask(record):
+        return policy.look_up("mx", record)
+    for aliases in ("c",), ("d",), ("c", "d"):
+        assert ask("backup.test. 0 IN MX 10 a.backup.test.") == "OK IGNORE"
+        for preference, host in (20, "us"), (30, "c"), (40, "d"):
+            assert ask(f"backup.test. 0 IN MX {preference} {host}.backup.test.") == "NOTFOUND "
+        assert ask(US) == "OK IGNORE"
+        for host in "cd":
+            owner = f"real-{host}.test" if host in aliases else f"{host}.backup.test"
+            assert ask(f"{owner}. 0 IN A {HOSTS[host.replace('d', 'b')]}") == "OK IGNORE"
+            assert ask(f"{owner}. 0 IN AAAA 2001:db8::{ord(host):x}") == "OK IGNORE"
+        assert ask(f"relay.test. 0 IN A {HOSTS['a']}") == "NOTFOUND "
+
+
 def test_a_restart_between_the_records_of_a_backup(policy):
     """The new process does not know that a better server was dropped."""
     start(policy)
