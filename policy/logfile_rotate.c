@@ -41,15 +41,16 @@ int64_t logfile_written_ns(int fd)
 	return (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
 }
 
-static bool is_compressed(const char *name)
+/* The length of the name without the end that a compressor gave it; 0: none did. */
+static size_t compressed_from(const char *name)
 {
 	static const char *const ends[] = {".gz", ".bz2", ".xz", ".zst", ".lz4", ".Z"};
 
 	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
 		if (strlen(name) > strlen(ends[i]) &&
 		    strcmp(name + strlen(name) - strlen(ends[i]), ends[i]) == 0)
-			return true;
-	return false;
+			return strlen(name) - strlen(ends[i]);
+	return 0;
 }
 
 /* What stands beside the file under longer names, as paths. */
@@ -64,7 +65,7 @@ static void list_others(const char *path, bool compressed, struct strlist *found
 		char *whole;
 
 		if (strncmp(e->d_name, base, strlen(base)) != 0 || strcmp(e->d_name, base) == 0 ||
-		    is_compressed(e->d_name) != compressed)
+		    (compressed_from(e->d_name) != 0) != compressed)
 			continue;
 		whole = xasprintf("%s%s", directory, e->d_name);
 		strlist_add(found, whole);
@@ -149,6 +150,16 @@ int logfile_next_after(const char *path, int64_t written_ns, const char *but)
 	return found;
 }
 
+/* Compressors remove the file last: until then it can still be read. */
+static bool has_original(const char *compressed)
+{
+	char *original = xstrndup(compressed, compressed_from(compressed));
+	bool there = access(original, F_OK) == 0;
+
+	free(original);
+	return there;
+}
+
 bool logfile_is_compressed_after(const char *path, int64_t written_ns)
 {
 	struct strlist files = STRLIST_INIT;
@@ -156,7 +167,7 @@ bool logfile_is_compressed_after(const char *path, int64_t written_ns)
 
 	list_others(path, true, &files);
 	for (size_t i = 0; i < files.n; i++) {
-		int fd = open_log(files.v[i]);
+		int fd = has_original(files.v[i]) ? -1 : open_log(files.v[i]);
 
 		any |= fd >= 0 && logfile_written_ns(fd) > written_ns;
 		if (fd >= 0)

@@ -21,7 +21,8 @@ int logfile_find(const char *path, const char *identity, int64_t bytes);
  * yet. */
 int logfile_next_after(const char *path, int64_t written_ns, const char *but);
 
-/* Is there a compressed one that was written to after that time? Compressors keep it. */
+/* Is there a compressed one that was written to after that time, and nothing of what it was made
+ * from? Compressors keep the time. */
 bool logfile_is_compressed_after(const char *path, int64_t written_ns);
 
 int64_t logfile_written_ns(int fd); /* when it was written to last */

@@ -286,6 +286,29 @@ static void test_compressed_before_it_was_read(void **state)
 	logfile_close(f);
 }
 
+/* R18: logrotate compresses at the turn: the file that it reads is there until it has done. */
+static void test_compressed_at_the_turn(void **state)
+{
+	char *compressed = xasprintf("%s.1.gz", path);
+	struct logfile *f = logfile_open(path, NULL);
+	FILE *gz;
+
+	(void)state;
+	append("one\n");
+	assert_reads(f, "one|");
+	append("two\n");
+	next_tick();
+	rename_to(".1");
+	append("three\n");
+	gz = fopen(compressed, "w");
+	assert_non_null(gz);
+	fclose(gz);
+	assert_reads(f, "two|three|");
+	assert_int_equal(warnings, 0);
+	logfile_close(f);
+	free(compressed);
+}
+
 static void test_copied_and_cut(void **state)
 {
 	struct logfile *f = logfile_open(path, NULL);
@@ -480,6 +503,7 @@ int main(void)
 	    TEST(test_renamed),
 	    TEST(test_renamed_at_any_moment),
 	    TEST(test_compressed_before_it_was_read),
+	    TEST(test_compressed_at_the_turn),
 	    TEST(test_copied_and_cut),
 	    TEST(test_cut_without_a_copy),
 	    TEST(test_rotated_while_away),
