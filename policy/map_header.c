@@ -3,6 +3,7 @@
 
 #include "common/list.h"
 #include "lua-bindings/relayout.h"
+#include "policy/map_requeue.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -23,17 +24,12 @@ static int sender_of(const char *key, size_t n)
 								  : -1;
 }
 
-struct map_answer map_header_answer(const struct map_query *q, int number)
+static struct map_answer answer(const struct map_query *q, int id)
 {
-	int id = sender_of(q->key, q->key_n);
-	const struct sender_config *s;
+	const struct sender_config *s = relayout_sender_by_id(script_set_config(q->set), id);
 	struct map_answer a;
 	char *filter;
 
-	(void)number;
-	if (id < 0)
-		return (struct map_answer){SOCKETMAP_NOTFOUND, NULL};
-	s = relayout_sender_by_id(script_set_config(q->set), id);
 	if (s == NULL || s->relay[0] == '\0') {
 		maps_notice(
 		    q, "no sender of the configuration has the number that the milter says");
@@ -43,4 +39,29 @@ struct map_answer map_header_answer(const struct map_query *q, int number)
 	a = (struct map_answer){SOCKETMAP_OK, xasprintf("FILTER %s", filter)};
 	free(filter);
 	return a;
+}
+
+static struct map_answer requeued(const struct map_query *q)
+{
+	struct map_answer a = map_requeue_chosen(q);
+
+	if (a.status == SOCKETMAP_OK)
+		maps_notice(q, "main.cf asks it about a requeued message instead of the map "
+			       "\"requeue\": run mailhooks setup again");
+	return a;
+}
+
+struct map_answer map_header_answer(const struct map_query *q, int number)
+{
+	int id = sender_of(q->key, q->key_n);
+
+	(void)number;
+	return id >= 0 ? answer(q, id) : requeued(q);
+}
+
+struct map_answer map_header_late(const struct map_query *q, int number)
+{
+	int id = sender_of(q->key, q->key_n);
+
+	return id >= 0 ? answer(q, id) : map_requeue_late(q, number);
 }

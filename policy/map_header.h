@@ -6,9 +6,14 @@
  * number of nobody is a temporary error: the message must not go the wrong way because one daemon
  * has loaded a newer configuration than the other.
  *
- * No script runs, nothing is waited for. Thread-safe. */
+ * A main.cf that an earlier version wrote asks this map about requeued messages, too, instead of
+ * `requeue` (map_requeue.h), whose answer they get. When the milter adds that field nothing is
+ * chosen yet, and it is not found.
+ *
+ * No script runs. Thread-safe. */
 #pragma once
 
 #include "policy/maps.h"
 
 struct map_answer map_header_answer(const struct map_query *, int number); /* number: not used */
+struct map_answer map_header_late(const struct map_query *, int number);   /* reads no record */

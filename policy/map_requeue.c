@@ -41,9 +41,11 @@ static bool is_genuine(const struct queue_record *r, const char *token)
 
 /* The sender that was chosen; of a message that is requeued by hand before, the one it was held
  * for. */
-static struct map_answer use(const char *directory, const char *id, struct queue_record *r)
+static struct map_answer use(
+    const char *directory, const char *id, struct queue_record *r, bool chosen_only)
 {
-	const char *to = r->chosen != NULL && *r->chosen != '\0' ? r->chosen : r->filter;
+	bool chosen = r->chosen != NULL && *r->chosen != '\0';
+	const char *to = chosen || chosen_only ? r->chosen : r->filter;
 
 	if (to == NULL || *to == '\0')
 		return not_found();
@@ -55,7 +57,7 @@ static struct map_answer use(const char *directory, const char *id, struct queue
 	return (struct map_answer){SOCKETMAP_OK, xasprintf("FILTER %s", to)};
 }
 
-struct map_answer map_requeue_answer(const struct map_query *q, int number)
+static struct map_answer answer(const struct map_query *q, bool chosen_only)
 {
 	const char *directory = script_set_config(q->set)->agent.directory, *value = value_of(q);
 	size_t n = value != NULL ? strcspn(value, "-") : 0;
@@ -63,19 +65,29 @@ struct map_answer map_requeue_answer(const struct map_query *q, int number)
 	struct queue_record r = {0};
 	char *id;
 
-	(void)number;
 	if (value == NULL || value[n] == '\0')
 		return a;
 	id = xstrndup(value, n);
 	if (queue_record_load(directory, id, &r)) {
 		if (is_genuine(&r, value + n + 1))
-			a = use(directory, id, &r);
+			a = use(directory, id, &r, chosen_only);
 	} else if (queue_record_is_id(id) && errno != ENOENT) {
 		a = wait_for("the record of this message cannot be read");
 	}
 	queue_record_clear(&r);
 	free(id);
 	return a;
+}
+
+struct map_answer map_requeue_answer(const struct map_query *q, int number)
+{
+	(void)number;
+	return answer(q, false);
+}
+
+struct map_answer map_requeue_chosen(const struct map_query *q)
+{
+	return answer(q, true);
 }
 
 struct map_answer map_requeue_late(const struct map_query *q, int number)

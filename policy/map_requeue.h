@@ -19,4 +19,6 @@
 #include "policy/maps.h"
 
 struct map_answer map_requeue_answer(const struct map_query *, int number); /* number: not used */
-struct map_answer map_requeue_late(const struct map_query *, int number);   /* reads no record */
+/* Of a message whose sender is chosen; any other is not found. */
+struct map_answer map_requeue_chosen(const struct map_query *);
+struct map_answer map_requeue_late(const struct map_query *, int number); /* reads no record */

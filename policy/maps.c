@@ -32,7 +32,7 @@ static const struct map {
     {"ehlo_in", .answer = ehlo_in_answer},
     {"ehlo_out", .answer = map_ehlo_out_answer, .heard = map_ehlo_out_heard},
     {"generic", .answer = map_generic_answer, .heard = map_generic_heard},
-    {"header", .answer = map_header_answer, .late = map_header_answer},
+    {"header", .answer = map_header_answer, .late = map_header_late},
     {"local_rule", .answer = map_local_rule_answer, .soon = true, .late = map_local_rule_late},
     {"mailertable", .answer = map_mailertable_answer, .soon = true, .late = map_mailertable_late},
     {"mx", .answer = map_mx_answer, .soon = true, .late = map_mx_late, .heard = map_mx_heard},

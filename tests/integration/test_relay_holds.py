@@ -212,6 +212,28 @@ def test_field_is_good_once(site):
     assert not (site.queue.records / queue_id).exists()
 
 
+def test_main_cf_of_an_earlier_version(site):
+    """It asks the map `header` instead of `requeue`: the message waits or goes the way that was
+    chosen for it, and the log says what to do. When the milter adds the field, it means nothing."""
+    site.start(NOBODY)
+    queue_id = site.hold()
+    key = site.field(queue_id)
+    assert site.policy.look_up("header", key).startswith("NOTFOUND")
+    site.policy.stop()
+    record = site.queue.records / queue_id
+    text = record.read_text().replace("chosen 0\n\n", "chosen 6\nx:[y]z\n")
+    record.write_text(text)
+    site.policy.start(None, *site.settings, "agent.mta=none", config=relays.configuration())
+    forged = f"{FIELD}: {queue_id}-{'0' * 32}"
+    assert site.policy.look_up("header", forged).startswith("NOTFOUND")
+    assert "run mailhooks setup again" not in site.policy.log()
+    assert site.policy.look_up("header", key) == "OK FILTER x:[y]z"
+    site.policy.wait_log('map "header": main.cf asks .*: run mailhooks setup again')
+    assert site.policy.look_up("header", key).startswith("TEMP ")
+    record.write_text(text[:40])
+    assert site.policy.look_up("header", key).startswith("TEMP ")
+
+
 def test_field_after_the_release(site, sink):
     """Postfix warns and bounces now; the queue file knows the sender."""
     site.start(NOBODY)
