@@ -7,12 +7,12 @@
 #include "lua-bindings/mx_decision.h"
 #include "lua-bindings/mx_lookup.h"
 #include "lua-bindings/mxout.h"
-#include "lua-bindings/profile.h"
 #include "lua-bindings/tls_demand.h"
 #include "policy/answers.h"
 #include "policy/delivery.h"
 #include "policy/next_hop.h"
-#include "policy/routed.h"
+#include "policy/routed_ask.h"
+#include "policy/wish.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -24,11 +24,6 @@
 static struct map_answer not_found(void)
 {
 	return (struct map_answer){SOCKETMAP_NOTFOUND, NULL};
-}
-
-static bool wanted(const struct map_query *q)
-{
-	return script_set_has_hook(q->set, SCRIPT_MXOUT, "ServerDetails");
 }
 
 static struct map_answer no_answer(void)
@@ -44,40 +39,36 @@ static struct map_answer answer_of(const struct tls_demand *sum)
 	return (struct map_answer){text != NULL ? SOCKETMAP_OK : SOCKETMAP_NOTFOUND, text};
 }
 
-static struct routed_scripts scripts_of(const struct map_query *q, int number)
+/* False: it is no server of a script's. */
+static bool routed_answer(
+    const struct map_query *q, int number, const char *server, bool late, struct map_answer *out)
 {
-	return (struct routed_scripts){script_set_generation(q->set), number};
-}
-
-/* What was said last of each domain that goes there. False: it is no server of a script's. */
-static bool routed_late(const struct map_query *q, int number, struct map_answer *out)
-{
-	const struct routed_scripts scripts = scripts_of(q, number);
 	struct routed_wish sum;
-	struct strlist ask = STRLIST_INIT;
-	const char *why;
-	bool host, routed;
-	char *name = strlen(q->key) == q->key_n ? next_hop_name(q->key, &host) : NULL;
+	bool known, routed = routed_ask_server(q, number, server, late, &sum, &known);
 
-	routed = name != NULL && host && routed_wishes(name, &scripts, true, &sum, &ask, &why);
-	if (routed) {
-		*out = ask.n == 0 && why == NULL ? answer_of(&sum.tls) : no_answer();
+	if (routed && !known && !late) {
 		routed_wish_clear(&sum);
-		strlist_clear(&ask);
+		return routed_answer(q, number, server, true, out);
 	}
-	free(name);
+	if (routed)
+		*out = known ? answer_of(&sum.tls) : no_answer();
+	routed_wish_clear(&sum);
 	return routed;
 }
 
 struct map_answer map_tls_late(const struct map_query *q, int number)
 {
 	struct map_answer a;
+	bool host, found;
+	char *name;
 
-	if (!wanted(q) || q->key[0] == '.')
+	if (!wish_wanted(q) || q->key[0] == '.')
 		return not_found();
-	if (routed_late(q, number, &a) || answers_recall(q, true, &a))
-		return a;
-	return no_answer();
+	name = strlen(q->key) == q->key_n ? next_hop_name(q->key, &host) : NULL;
+	found = (name != NULL && host && routed_answer(q, number, name, true, &a)) ||
+		answers_recall(q, true, &a);
+	free(name);
+	return found ? a : no_answer();
 }
 
 /* ---- the servers of the next hop ---- */
@@ -138,103 +129,12 @@ static bool find_servers(
 
 /* ---- demands ---- */
 
-static struct mxout_connection connection_of(
-    const struct map_query *q, const char *domain, const char *server, int64_t size, int number)
-{
-	return (struct mxout_connection){.server = server,
-	    .domain = domain,
-	    .size = size,
-	    .id = number,
-	    .name = maps_connection_name(q, number)};
-}
-
-static void notice_rest(const struct map_query *q, const struct server_actions *a)
-{
-	if (profile_needed(a) && profile_matching(script_set_config(q->set), a) == NULL)
-		maps_notice(q, "ServerDetails: tryESMTP, HELOname and timeouts take effect where a "
-			       "section profile has just these values, and the map transport is "
-			       "attached");
-}
-
-/* False: not known, or not to be said. */
-static bool add_wish(const struct map_query *q, const char *domain, const char *server,
-    int64_t size, int number, struct routed_wish *sum)
-{
-	int bytes = script_set_config(q->set)->outbound.fingerprint_bytes;
-	const struct mxout_connection c = connection_of(q, domain, server, size, number);
-	struct server_actions a = {0};
-	const char *why;
-	bool fine = mxout_server_details(q->set, &c, q->id, q->deadline_ms, &a) == MXOUT_DECIDED;
-
-	if (fine)
-		notice_rest(q, &a);
-	if (fine && !tls_demand_add(&sum->tls, server, &a, bytes, &why)) {
-		log_error(q->id,
-		    "ServerDetails for %s of %s: %s; mail to %s waits until the script is "
-		    "corrected",
-		    server, domain, why, domain);
-		fine = false;
-	}
-	sum->hide_dsn |= fine && !a.allowDSN;
-	server_actions_clear(&a);
-	return fine;
-}
-
 static bool add_up(const struct map_query *q, const char *domain, const struct mx_servers *servers,
     int64_t size, int number, struct routed_wish *sum)
 {
 	for (size_t i = 0; i < servers->n; i++)
-		if (!add_wish(q, domain, servers->v[i].host, size, number, sum))
+		if (!wish_ask(q, domain, servers->v[i].host, size, number, sum))
 			return false;
-	return true;
-}
-
-/* ---- a server that scripts send mail to: what all its domains want ---- */
-
-/* False: one is not known. */
-static bool ask_for(const struct map_query *q, int number, const char *server,
-    const struct strlist *domains, struct routed_wish *sum, const char **why)
-{
-	const struct routed_scripts scripts = scripts_of(q, number);
-
-	for (size_t i = 0; i < domains->n; i++) {
-		struct routed_wish w = {0};
-		bool fine = add_wish(q, domains->v[i], server, 0, number, &w);
-
-		if (fine) {
-			routed_told(server, domains->v[i], &scripts, &w);
-			if (*why == NULL)
-				routed_wish_add(sum, &w, why);
-		}
-		routed_wish_clear(&w);
-		if (!fine)
-			return false;
-	}
-	return true;
-}
-
-/* False: it is none. */
-static bool routed_answer(
-    const struct map_query *q, int number, const char *server, struct map_answer *out)
-{
-	const struct routed_scripts scripts = scripts_of(q, number);
-	struct strlist ask = STRLIST_INIT;
-	struct routed_wish sum;
-	const char *why;
-
-	if (!routed_wishes(server, &scripts, false, &sum, &ask, &why))
-		return false;
-	if (ask_for(q, number, server, &ask, &sum, &why) && why == NULL)
-		*out = answer_of(&sum.tls);
-	else
-		*out = map_tls_late(q, number);
-	if (why != NULL)
-		log_error(q->id,
-		    "ServerDetails for %s, a server of several domains: %s; their mail waits until "
-		    "a script is corrected",
-		    server, why);
-	strlist_clear(&ask);
-	routed_wish_clear(&sum);
 	return true;
 }
 
@@ -281,14 +181,14 @@ struct map_answer map_tls_answer(const struct map_query *q, int number)
 	char *name;
 
 	/* the parent domain is asked about when nothing was found */
-	if (q->key[0] == '.' || !wanted(q))
+	if (q->key[0] == '.' || !wish_wanted(q))
 		return not_found();
 	if (!maps_need_peer(q))
 		return (struct map_answer){SOCKETMAP_TEMP, xstrdup("not on a unix socket")};
 	name = strlen(q->key) == q->key_n ? next_hop_name(q->key, &host) : NULL;
 	if (name == NULL)
 		return map_tls_late(q, number);
-	if (!(host && routed_answer(q, number, name, &a)) && !answers_recall(q, false, &a))
+	if (!(host && routed_answer(q, number, name, false, &a)) && !answers_recall(q, false, &a))
 		a = decide(q, number, name, host);
 	free(name);
 	return a;
@@ -360,17 +260,12 @@ static const char *alias_with(
  */
 static bool routed_hides(const struct map_query *q, int number, const char *server, bool *dsn)
 {
-	const struct routed_scripts scripts = scripts_of(q, number);
-	struct strlist ask = STRLIST_INIT;
 	struct routed_wish sum;
-	const char *why;
+	bool known, routed = routed_ask_server(q, number, server, true, &sum, &known);
 
-	if (!routed_wishes(server, &scripts, true, &sum, &ask, &why))
-		return false;
 	*dsn = sum.hide_dsn;
 	routed_wish_clear(&sum);
-	strlist_clear(&ask);
-	return true;
+	return routed;
 }
 
 struct map_answer map_ehlo_out_answer(const struct map_query *q, int number)
@@ -394,13 +289,13 @@ struct map_answer map_ehlo_out_answer(const struct map_query *q, int number)
 	domain = xstrdup(d->domain != NULL ? d->domain : server);
 	find_aliases(d, server, &aliases);
 	no_mx = d->domain == NULL;
-	c = connection_of(q, domain, server, d->size, number);
+	c = wish_connection(q, domain, server, d->size, number);
 	delivery_leave(d);
 	c.address = q->key;
-	alias = wanted(q) ? alias_with(q, &aliases, &remote) : NULL;
+	alias = wish_wanted(q) ? alias_with(q, &aliases, &remote) : NULL;
 	if (alias != NULL)
 		c.server = alias;
-	if (wanted(q) && !(no_mx && routed_hides(q, number, server, &dsn)) &&
+	if (wish_wanted(q) && !(no_mx && routed_hides(q, number, server, &dsn)) &&
 	    mxout_server_details(q->set, &c, q->id, q->deadline_ms, &a) == MXOUT_DECIDED) {
 		tls = tls_demand_without(&a);
 		dsn = !a.allowDSN;

@@ -7,7 +7,7 @@
 #include "lua-bindings/profile.h"
 #include "lua-bindings/route.h"
 #include "policy/answers.h"
-#include "policy/routed.h"
+#include "policy/routed_ask.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -56,11 +56,16 @@ static struct map_answer last(const struct map_query *by_domain)
 	return (struct map_answer){SOCKETMAP_TEMP, xstrdup("no route in time")};
 }
 
-/* The map tls will be asked about the servers only, and not while mail waits. */
-static void note_route(const char *domain, const struct map_answer *a)
+/* The map tls will be asked about the servers only, so what the domain wants must be known first.
+ * It waits when it is not; and goes nowhere when it waits. */
+static void check_route(
+    const struct map_query *q, int number, const char *domain, bool late, struct map_answer *a)
 {
-	if (a->status == SOCKETMAP_OK && strstr(a->value, ROUTE_NOWHERE) == NULL)
-		routed_note(domain, a->value);
+	if (a->status != SOCKETMAP_OK || strstr(a->value, ROUTE_NOWHERE) != NULL ||
+	    routed_ask_route(q, number, domain, a->value, late))
+		return;
+	free(a->value);
+	*a = (struct map_answer){SOCKETMAP_TEMP, xstrdup("ServerDetails gave no answer")};
 }
 
 struct map_answer map_transport_late(const struct map_query *q, int number)
@@ -69,11 +74,10 @@ struct map_answer map_transport_late(const struct map_query *q, int number)
 	struct map_query by_domain;
 	struct map_answer a = not_found();
 
-	(void)number;
 	if (domain != NULL) {
 		by_domain = query_of(q, domain);
 		a = last(&by_domain);
-		note_route(domain, &a);
+		check_route(q, number, domain, true, &a);
 	}
 	free(domain);
 	return a;
@@ -136,7 +140,7 @@ struct map_answer map_transport_answer(const struct map_query *q, int number)
 		by_domain = query_of(q, domain);
 		if (!answers_recall(&by_domain, false, &a))
 			a = decide(&by_domain, number);
-		note_route(domain, &a);
+		check_route(q, number, domain, false, &a);
 	}
 	free(domain);
 	return a;

@@ -4,7 +4,6 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
-#include "policy/next_hop.h"
 #include "policy/routed_file.h"
 
 #include <errno.h>
@@ -16,8 +15,10 @@
 #include <sys/queue.h>
 #include <sysexits.h>
 
-#define FRESH_MS 1000	/* as other answers of the map tls are used again */
-#define REFRESHED 16	/* wishes that one question asks for again: many domains cost no more */
+#define FRESH_MS 1000 /* as other answers of the map tls are used again */
+#define WAITS_MS \
+	3600000		/* mail waits for a script that says nothing of a domain routed so lately */
+#define SEARCHED 1000	/* domains of all servers, for one that wants nothing */
 #define SAVED_AGAIN 4	/* a line is written so many times in LIMIT_ROUTED_SECONDS */
 #define LINES_MORE 2000 /* lines without use in the file, before it is written anew */
 #define AGAIN_MS 60000	/* a file that could not be written is tried again */
@@ -25,8 +26,9 @@
 struct routed {
 	char *domain; /* first: what compare() looks at */
 	struct server *server;
-	int64_t asked_ms, saved_ms; /* by the map transport; in the file */
-	bool told;		    /* there is a wish: */
+	int64_t asked_ms, saved_ms;  /* by the map transport; in the file */
+	bool nothing, saved_nothing; /* wanted, by the last opinion there was; in the file */
+	bool told;		     /* there is a wish: */
 	struct routed_scripts scripts;
 	int64_t told_ms;
 	struct routed_wish wish;
@@ -36,10 +38,12 @@ struct routed {
 TAILQ_HEAD(routed_list, routed); /* the one that was not asked about for the longest time first */
 
 struct server {
-	char *name;	/* first */
-	void *domains;	/* of tsearch() */
-	size_t n, turn; /* turn: of those that are asked about again */
+	char *name;    /* first */
+	void *domains; /* of tsearch() */
+	size_t n;
 	struct routed_list list;
+	struct routed_scripts rest_scripts;
+	struct routed_wish rest; /* of those that had to go */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards all below */
@@ -66,10 +70,9 @@ void routed_wish_clear(struct routed_wish *w)
 	w->hide_dsn = false;
 }
 
-static bool wants_nothing(const struct routed *r)
+bool routed_wish_none(const struct routed_wish *w)
 {
-	return r->told && r->wish.tls.level == TLS_DEFAULT && r->wish.tls.without == 0 &&
-	       !r->wish.hide_dsn;
+	return w->tls.level == TLS_DEFAULT && w->tls.without == 0 && !w->hide_dsn;
 }
 
 /* ---- the table ---- */
@@ -103,6 +106,7 @@ static void remove_one(struct routed *r)
 	nall--;
 	if (--s->n == 0) {
 		tdelete(s, &servers, compare);
+		routed_wish_clear(&s->rest);
 		free(s->name);
 		free(s);
 	}
@@ -119,20 +123,40 @@ static void remove_old(int64_t now)
 		remove_one(r);
 }
 
-/* Takes one from a server that has some. */
+static bool same(const struct routed_scripts *a, const struct routed_scripts *b)
+{
+	return a->generation == b->generation && a->connection == b->connection;
+}
+
+/* Its wish stays with its server. One that contradicts what is there cannot: mail by the server has
+ * waited for that already. */
+static void add_to_rest(const struct routed *r)
+{
+	struct server *s = r->server;
+	const char *why;
+
+	if (!r->told)
+		return;
+	if (!same(&s->rest_scripts, &r->scripts))
+		routed_wish_clear(&s->rest);
+	s->rest_scripts = r->scripts;
+	routed_wish_add(&s->rest, &r->wish, &why);
+}
+
+/* Takes one, of this server or of all (NULL), that wants nothing, else the oldest. */
 static void make_room(struct server *s)
 {
-	struct routed *r;
+	struct routed *r = s != NULL ? TAILQ_FIRST(&s->list) : TAILQ_FIRST(&all), *oldest = r;
 
-	TAILQ_FOREACH (r, &s->list, of_server)
-		if (wants_nothing(r))
-			break;
-	remove_one(r != NULL ? r : TAILQ_FIRST(&s->list));
+	for (int i = 0; r != NULL && !r->nothing && (s != NULL || i < SEARCHED); i++)
+		r = s != NULL ? TAILQ_NEXT(r, of_server) : TAILQ_NEXT(r, of_all);
+	if (r == NULL || !r->nothing)
+		add_to_rest(r = oldest);
+	remove_one(r);
 	if (!overflow_told)
 		log_warn(NULL,
 		    "scripts send mail for more domains by servers that they name than are "
-		    "remembered (%d, of one server %d): ServerDetails() is not asked about those "
-		    "that were not heard of for the longest time",
+		    "remembered (%d, of one server %d)",
 		    LIMIT_ROUTED, LIMIT_ROUTED_OF_SERVER);
 	overflow_told = true;
 }
@@ -158,7 +182,7 @@ static struct routed *add(const char *name, const char *domain)
 	if (s != NULL && s->n >= LIMIT_ROUTED_OF_SERVER)
 		make_room(s);
 	else if (nall >= LIMIT_ROUTED)
-		make_room(TAILQ_FIRST(&all)->server);
+		make_room(NULL);
 	s = server_of(name); /* it may have lost its last one */
 	r = xcalloc(1, sizeof *r);
 	r->domain = xstrdup(domain);
@@ -172,11 +196,23 @@ static struct routed *add(const char *name, const char *domain)
 	return r;
 }
 
+/* The server as its own domain: mail of an administrator's relay, or of any domain by DNS. */
+static bool is_own(const struct routed *r)
+{
+	return strcmp(r->domain, r->server->name) == 0;
+}
+
+static struct routed *find_routed(const char *name, const char *domain)
+{
+	struct server *s = find(&servers, name);
+
+	return s != NULL ? find(&s->domains, domain) : NULL;
+}
+
 /* The domain was routed to the server then. */
 static struct routed *touch(const char *name, const char *domain, int64_t when_ms)
 {
-	struct server *s = find(&servers, name);
-	struct routed *r = s != NULL ? find(&s->domains, domain) : NULL;
+	struct routed *r = find_routed(name, domain);
 
 	if (r != NULL) {
 		TAILQ_REMOVE(&all, r, of_all);
@@ -204,7 +240,7 @@ static void file_failed(void)
 	again_ms = clock_ms() + AGAIN_MS;
 }
 
-static void on_line(const char *server, const char *domain, int64_t age_seconds)
+static void on_line(const char *server, const char *domain, int64_t age_seconds, bool nothing)
 {
 	struct routed *r;
 	int64_t now = clock_ms();
@@ -213,13 +249,16 @@ static void on_line(const char *server, const char *domain, int64_t age_seconds)
 		return;
 	r = touch(server, domain, now - age_seconds * 1000);
 	r->saved_ms = r->asked_ms;
+	r->nothing = r->saved_nothing = nothing;
 }
 
 static bool write_line(struct routed *r, int64_t now)
 {
 	r->saved_ms = r->asked_ms;
+	r->saved_nothing = r->nothing;
 	nlines++;
-	return routed_file_add(file, r->server->name, r->domain, (now - r->asked_ms) / 1000);
+	return routed_file_add(
+	    file, r->server->name, r->domain, (now - r->asked_ms) / 1000, r->nothing);
 }
 
 /* All of it, without the lines of before. */
@@ -239,7 +278,7 @@ static void write_anew(void)
 		return;
 	}
 	TAILQ_FOREACH (r, &all, of_all)
-		fine = fine && write_line(r, now);
+		fine = fine && (is_own(r) || write_line(r, now));
 	if (!fine || !routed_file_replace(file, path))
 		file_failed();
 }
@@ -248,8 +287,8 @@ static void save(struct routed *r)
 {
 	int64_t now = clock_ms();
 
-	if (path == NULL || (file == NULL && now < again_ms) ||
-	    (file != NULL && r->saved_ms != INT64_MIN &&
+	if (path == NULL || is_own(r) || (file == NULL && now < again_ms) ||
+	    (file != NULL && r->saved_ms != INT64_MIN && r->saved_nothing == r->nothing &&
 		r->asked_ms - r->saved_ms < LIMIT_ROUTED_SECONDS * 1000LL / SAVED_AGAIN))
 		return;
 	if (file == NULL || nlines >= 2 * nall + LINES_MORE)
@@ -284,59 +323,85 @@ void routed_close(void)
 
 /* ---- for the maps ---- */
 
-void routed_note(const char *domain, const char *answer)
+static void tell(
+    struct routed *r, const struct routed_scripts *scripts, const struct routed_wish *w)
 {
-	const char *p = answer + strcspn(answer, ":");
+	const char *why;
 
-	pthread_mutex_lock(&lock);
-	remove_old(clock_ms());
-	for (p += *p == ':'; *p != '\0'; p += strspn(p, ", ")) {
-		size_t n = strcspn(p, ",");
-		char *element = xstrndup(p, n), *server;
-		bool host;
-
-		server = next_hop_name(element, &host);
-		if (server != NULL && host)
-			save(touch(server, domain, clock_ms()));
-		free(server);
-		free(element);
-		p += n;
-	}
-	pthread_mutex_unlock(&lock);
+	routed_wish_clear(&r->wish);
+	routed_wish_add(&r->wish, w, &why);
+	r->told = true;
+	r->nothing = routed_wish_none(w);
+	r->told_ms = clock_ms();
+	r->scripts = *scripts;
 }
 
-static bool same_scripts(const struct routed *r, const struct routed_scripts *s)
+static bool is_told(const struct routed *r, const struct routed_scripts *scripts)
 {
-	return r->told && r->scripts.generation == s->generation &&
-	       r->scripts.connection == s->connection;
+	return r->told && same(&r->scripts, scripts);
 }
 
-/* Is it one of those whose turn it is? */
-static bool has_turn(const struct server *s, size_t i)
-{
-	return (i + s->n - s->turn % s->n) % s->n < REFRESHED;
-}
-
-static void collect(struct server *s, const struct routed_scripts *scripts, bool any_age,
-    struct routed_wish *sum, struct strlist *ask, const char **why)
+bool routed_again(const char *server, const char *domain, const struct routed_scripts *scripts)
 {
 	int64_t now = clock_ms();
 	struct routed *r;
-	size_t i = 0;
+	bool fresh;
 
-	TAILQ_FOREACH (r, &s->list, of_server) {
-		bool again = !any_age && has_turn(s, i++) && now - r->told_ms > FRESH_MS;
-
-		if (again || !same_scripts(r, scripts))
-			strlist_add(ask, r->domain);
-		else if (*why == NULL)
-			routed_wish_add(sum, &r->wish, why);
-	}
-	if (!any_age)
-		s->turn = (s->turn + REFRESHED) % s->n;
+	pthread_mutex_lock(&lock);
+	r = find_routed(server, domain);
+	fresh = r != NULL && is_told(r, scripts) && now - r->told_ms <= FRESH_MS;
+	if (fresh)
+		save(touch(server, domain, now));
+	pthread_mutex_unlock(&lock);
+	return fresh;
 }
 
-bool routed_wishes(const char *server, const struct routed_scripts *scripts, bool any_age,
+void routed_add(const char *server, const char *domain, const struct routed_scripts *scripts,
+    const struct routed_wish *w)
+{
+	struct routed *r;
+
+	pthread_mutex_lock(&lock);
+	remove_old(clock_ms());
+	r = touch(server, domain, clock_ms());
+	tell(r, scripts, w);
+	save(r);
+	pthread_mutex_unlock(&lock);
+}
+
+bool routed_knows(const char *server, const char *domain)
+{
+	bool known;
+
+	pthread_mutex_lock(&lock);
+	known = find_routed(server, domain) != NULL;
+	pthread_mutex_unlock(&lock);
+	return known;
+}
+
+static void collect(struct server *s, const struct routed_scripts *scripts, bool late,
+    struct routed_wish *sum, struct strlist *ask, const char **why)
+{
+	struct routed *r, *own = find(&s->domains, s->name);
+	int64_t now = clock_ms();
+
+	if (own == NULL || !is_told(own, scripts) || (!late && now - own->told_ms > FRESH_MS))
+		strlist_add(ask, s->name);
+	else if (!own->nothing) /* else a domain may do without TLS */
+		routed_wish_add(sum, &own->wish, why);
+	TAILQ_FOREACH (r, &s->list, of_server) {
+		if (is_told(r, scripts)) {
+			if (r != own && *why == NULL)
+				routed_wish_add(sum, &r->wish, why);
+		} else if (r != own && now - r->asked_ms <= WAITS_MS) {
+			strlist_add(ask, r->domain);
+		}
+	}
+	if (*why == NULL && same(&s->rest_scripts, scripts))
+		routed_wish_add(sum, &s->rest, why);
+}
+
+bool routed_wishes(const char *server, const struct routed_scripts *scripts, bool late,
     struct routed_wish *sum, struct strlist *ask, const char **why)
 {
 	struct server *s;
@@ -347,7 +412,7 @@ bool routed_wishes(const char *server, const struct routed_scripts *scripts, boo
 	remove_old(clock_ms());
 	s = find(&servers, server);
 	if (s != NULL)
-		collect(s, scripts, any_age, sum, ask, why);
+		collect(s, scripts, late, sum, ask, why);
 	pthread_mutex_unlock(&lock);
 	return s != NULL;
 }
@@ -355,19 +420,17 @@ bool routed_wishes(const char *server, const struct routed_scripts *scripts, boo
 void routed_told(const char *server, const char *domain, const struct routed_scripts *scripts,
     const struct routed_wish *w)
 {
-	struct server *s;
 	struct routed *r;
-	const char *why;
 
 	pthread_mutex_lock(&lock);
-	s = find(&servers, server);
-	r = s != NULL ? find(&s->domains, domain) : NULL;
-	if (r != NULL) {
-		routed_wish_clear(&r->wish);
-		routed_wish_add(&r->wish, w, &why);
-		r->told = true;
-		r->told_ms = clock_ms();
-		r->scripts = *scripts;
+	r = find_routed(server, domain);
+	if (r == NULL && w != NULL && strcmp(domain, server) == 0 && find(&servers, server) != NULL)
+		r = touch(server, domain, clock_ms());
+	if (r != NULL && w != NULL) {
+		tell(r, scripts, w);
+	} else if (r != NULL) {
+		TAILQ_REMOVE(&r->server->list, r, of_server);
+		TAILQ_INSERT_TAIL(&r->server->list, r, of_server);
 	}
 	pthread_mutex_unlock(&lock);
 }

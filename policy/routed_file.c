@@ -13,18 +13,19 @@
 
 #define LINE_BYTES (2 * LIMIT_DNS_NAME_BYTES + 40)
 
-/* "1763755200 a.example.net example.com\n"; one that is damaged or was not written to its end is
- * passed over. */
-static bool read_line(char *line, int64_t *when, char **server, char **domain)
+/* "1763755200 a.example.net example.com\n", with " -" at the end if nothing is wanted; one that is
+ * damaged or was not written to its end is passed over. */
+static bool read_line(char *line, int64_t *when, char **server, char **domain, bool *nothing)
 {
 	char *rest, *end = strchr(line, '\n'), *blank;
 
 	if (end == NULL)
 		return false;
-	*end = '\0';
+	*nothing = end - line > 2 && end[-2] == ' ' && end[-1] == '-';
+	end[*nothing ? -2 : 0] = '\0';
 	*when = strtoll(line, &rest, 10);
 	blank = *rest == ' ' ? strchr(rest + 1, ' ') : NULL;
-	if (blank == NULL)
+	if (blank == NULL || *when < 0)
 		return false;
 	*blank = '\0';
 	*server = rest + 1;
@@ -32,19 +33,19 @@ static bool read_line(char *line, int64_t *when, char **server, char **domain)
 	return **server != '\0' && **domain != '\0' && strchr(*domain, ' ') == NULL;
 }
 
-bool routed_file_read(
-    const char *path, void (*found)(const char *server, const char *domain, int64_t age_seconds))
+bool routed_file_read(const char *path,
+    void (*found)(const char *server, const char *domain, int64_t age_seconds, bool nothing))
 {
 	int64_t now = time(NULL), when;
 	FILE *in = fopen(path, "re");
 	char line[LINE_BYTES], *server, *domain;
-	bool fine;
+	bool fine, nothing;
 
 	if (in == NULL)
 		return errno == ENOENT;
 	while (fgets(line, sizeof line, in) != NULL)
-		if (read_line(line, &when, &server, &domain))
-			found(server, domain, when < now ? now - when : 0);
+		if (read_line(line, &when, &server, &domain, &nothing))
+			found(server, domain, when < now ? now - when : 0, nothing);
 	fine = !ferror(in);
 	fclose(in);
 	return fine;
@@ -71,8 +72,9 @@ bool routed_file_replace(FILE *out, const char *path)
 	return fine;
 }
 
-bool routed_file_add(FILE *out, const char *server, const char *domain, int64_t age_seconds)
+bool routed_file_add(
+    FILE *out, const char *server, const char *domain, int64_t age_seconds, bool nothing)
 {
-	return fprintf(out, "%lld %s %s\n", (long long)time(NULL) - age_seconds, server, domain) >
-	       0;
+	return fprintf(out, "%lld %s %s%s\n", (long long)time(NULL) - age_seconds, server, domain,
+		   nothing ? " -" : "") > 0;
 }

@@ -47,33 +47,53 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void tell(const char *server, const char *domain, const struct routed_scripts *scripts,
-    enum tls_level level, const char *match)
+static struct routed_wish wish(enum tls_level level, const char *match)
 {
 	struct routed_wish w = {.tls = {.hosts = 1, .level = level}};
 
 	if (match != NULL)
 		strlist_add(&w.tls.match, match);
+	return w;
+}
+
+/* The map transport sends it there. */
+static void add(const char *server, const char *domain, const struct routed_scripts *scripts,
+    enum tls_level level, const char *match)
+{
+	struct routed_wish w = wish(level, match);
+
+	routed_add(server, domain, scripts, &w);
+	routed_wish_clear(&w);
+}
+
+/* The map tls has asked about it. */
+static void tell(const char *server, const char *domain, const struct routed_scripts *scripts,
+    enum tls_level level, const char *match)
+{
+	struct routed_wish w = wish(level, match);
+
 	routed_told(server, domain, scripts, &w);
 	routed_wish_clear(&w);
 }
 
-/* "-": no server of a script's; "? N": N domains to be asked about; else the demand, or why there
+/* "-": no server of a script's; "? A B": to be asked about these; else the demand, or why there
  * is none. */
 static void expect(
-    const char *server, const struct routed_scripts *scripts, bool any_age, const char *wanted)
+    const char *server, const struct routed_scripts *scripts, bool late, const char *wanted)
 {
 	struct routed_wish sum;
 	struct strlist ask = STRLIST_INIT;
 	const char *why;
 	char got[200] = "-";
 
-	if (routed_wishes(server, scripts, any_age, &sum, &ask, &why)) {
+	if (routed_wishes(server, scripts, late, &sum, &ask, &why)) {
 		char *text = tls_demand_text(&sum.tls);
 
 		if (ask.n > 0)
-			snprintf(got, sizeof got, "? %zu", ask.n);
-		else
+			snprintf(got, sizeof got, "?");
+		for (size_t i = 0; i < ask.n; i++)
+			snprintf(got + strlen(got), sizeof got - strlen(got), " %s", ask.v[i]);
+		if (ask.n == 0)
 			snprintf(got, sizeof got, "%s%s",
 			    why != NULL	   ? why
 			    : text != NULL ? text
@@ -91,98 +111,103 @@ static void test_wishes(void **state)
 	struct routed_wish dsn = {.hide_dsn = true, .tls = {.hosts = 1, .without = 1}};
 
 	(void)state;
-	expect("a.test", &first, false, "-");
-	routed_note("one.test", "smtp:");
-	routed_note("one.test", "");
-	routed_note("one.test", "smtp:[A.test]:26, [2001:db8::1], [192.0.2.1]:27");
-	routed_note("two.test", "news:[a.test]");
-	routed_note("two.test", "news:[a.test]");
-	expect("2001:db8::1", &first, false, "? 1");
-	expect("192.0.2.1", &first, false, "? 1");
-	expect("a.test", &first, false, "? 2");
-	tell("a.test", "one.test", &first, TLS_ENCRYPT, NULL);
-	expect("a.test", &first, false, "? 1");
-	routed_told("a.test", "two.test", &first, &dsn);
+	expect("a.test", &first, true, "-");
+	assert_false(routed_knows("a.test", "one.test"));
+	add("a.test", "one.test", &first, TLS_ENCRYPT, NULL);
+	assert_true(routed_knows("a.test", "one.test"));
+	assert_false(routed_knows("a.test", "two.test"));
+	assert_true(routed_again("a.test", "one.test", &first));
+	assert_false(routed_again("a.test", "one.test", &second));
+	assert_false(routed_again("a.test", "two.test", &first));
+	/* the server is its own domain, for mail that no script has sent there */
+	expect("a.test", &first, true, "? a.test");
+	tell("a.test", "a.test", &first, TLS_DEFAULT, NULL);
+	expect("a.test", &first, true, "encrypt");
+	routed_add("a.test", "two.test", &first, &dsn);
 	expect("a.test", &first, false, "encrypt dsn");
-	expect("a.test", &first, true, "encrypt dsn");
 	/* other scripts, or another connection, have opinions of their own */
-	expect("a.test", &second, true, "? 2");
-	expect("a.test", &numbered, true, "? 2");
-	/* a new domain is asked about before anything is said */
-	routed_note("three.test", "smtp:[a.test]");
-	expect("a.test", &first, true, "? 1");
+	expect("a.test", &second, true, "? a.test one.test two.test");
+	expect("a.test", &numbered, true, "? a.test one.test two.test");
+	/* who has no answer is asked about after the others */
+	routed_told("a.test", "one.test", &second, NULL);
+	expect("a.test", &second, true, "? a.test two.test one.test");
+	expect("a.test", &first, true, "encrypt dsn");
 	tell("a.test", "nobody.test", &first, TLS_ENCRYPT, NULL); /* gone in the meantime */
-	tell("nowhere.test", "one.test", &first, TLS_ENCRYPT, NULL);
+	tell("nowhere.test", "nowhere.test", &first, TLS_ENCRYPT, NULL);
 	expect("nowhere.test", &first, true, "-");
 	/* what is said later replaces what was said before */
-	tell("a.test", "three.test", &first, TLS_SECURE, "a.test");
-	tell("a.test", "one.test", &first, TLS_SECURE, "b.test");
+	add("a.test", "three.test", &first, TLS_SECURE, "a.test");
+	add("a.test", "one.test", &first, TLS_SECURE, "b.test");
 	expect("a.test", &first, true,
 	    "one domain wants another name or fingerprint than another one");
 	tell("a.test", "one.test", &first, TLS_DEFAULT, NULL);
 	expect("a.test", &first, true, "secure match=a.test dsn");
 }
 
-/* After a second the answers are asked for again, some of many at once and all of them in turn; and
- * stand when time is up. */
-static void test_answers_grow_old(void **state)
+/* A domain may do without TLS if the server has no opinion, and not against the server's. */
+static void test_the_server_itself(void **state)
 {
-	char domain[40];
-	struct timespec wait = {1, 50000000};
+	struct routed_wish without = {.tls = {.hosts = 1, .without = 1}};
 
 	(void)state;
-	for (int i = 0; i < 40; i++) {
-		snprintf(domain, sizeof domain, "d%d.test", i);
-		routed_note(domain, "smtp:[a.test]");
-		tell("a.test", domain, &first, TLS_DEFAULT, NULL);
-	}
-	expect("a.test", &first, false, "");
-	nanosleep(&wait, NULL);
-	expect("a.test", &first, true, "");
-	for (int round = 0; round < 5; round++) {
-		struct routed_wish sum;
-		struct strlist ask = STRLIST_INIT;
-		const char *why;
-
-		assert_true(routed_wishes("a.test", &first, false, &sum, &ask, &why));
-		assert_true(ask.n <= 16);
-		for (size_t i = 0; i < ask.n; i++)
-			tell("a.test", ask.v[i], &first, TLS_ENCRYPT, NULL);
-		routed_wish_clear(&sum);
-		strlist_clear(&ask);
-	}
-	for (int i = 0; i < 40; i++) { /* none was left out: each would say something else */
-		snprintf(domain, sizeof domain, "d%d.test", i);
-		routed_note(domain, "smtp:[a.test]");
-	}
+	routed_add("a.test", "one.test", &first, &without);
+	tell("a.test", "a.test", &first, TLS_DEFAULT, NULL);
+	expect("a.test", &first, true, "none");
+	tell("a.test", "a.test", &first, TLS_ENCRYPT, NULL);
 	expect("a.test", &first, true, "encrypt");
 }
 
-/* A flood of domains drives out those that demand nothing, and no other server's. */
-static void test_bounds(void **state)
+/* After a second the map transport asks again about a domain, the map tls about the server; and
+ * what was said stands when time is up. */
+static void test_answers_grow_old(void **state)
+{
+	struct timespec wait = {1, 50000000};
+
+	(void)state;
+	add("a.test", "one.test", &first, TLS_ENCRYPT, NULL);
+	tell("a.test", "a.test", &first, TLS_DEFAULT, NULL);
+	nanosleep(&wait, NULL);
+	expect("a.test", &first, true, "encrypt");
+	expect("a.test", &first, false, "? a.test");
+	assert_false(routed_again("a.test", "one.test", &first));
+}
+
+static void flood(int n, enum tls_level level)
 {
 	char domain[40];
 
-	(void)state;
-	routed_note("quiet.test", "smtp:[b.test]");
-	routed_note("bank.test", "smtp:[a.test]");
-	tell("a.test", "bank.test", &first, TLS_ENCRYPT, NULL);
-	for (int i = 0; i < LIMIT_ROUTED_OF_SERVER + 500; i++) {
+	for (int i = 0; i < n; i++) {
 		snprintf(domain, sizeof domain, "d%d.test", i);
-		routed_note(domain, "smtp:[a.test]");
-		tell("a.test", domain, &first, TLS_DEFAULT, NULL);
+		add("a.test", domain, &first, level, NULL);
 	}
-	expect("a.test", &first, true, "encrypt");
-	expect("b.test", &first, true, "? 1");
-	assert_int_equal(warnings, 1);
-	for (int i = 0; i < LIMIT_ROUTED; i++) {
-		char server[40];
+}
 
-		snprintf(server, sizeof server, "smtp:[s%d.test]", i);
-		routed_note("other.test", server);
+/* A flood of domains, which anybody can make by RCPT TO, drives out those that want nothing; what
+ * others want stays. */
+static void test_bounds(void **state)
+{
+	char server[40];
+
+	(void)state;
+	add("b.test", "quiet.test", &first, TLS_DEFAULT, NULL);
+	add("a.test", "bank.test", &first, TLS_SECURE, "a.test");
+	tell("a.test", "a.test", &first, TLS_DEFAULT, NULL);
+	flood(LIMIT_ROUTED_OF_SERVER + 500, TLS_DEFAULT);
+	assert_true(routed_knows("a.test", "bank.test"));
+	assert_true(routed_knows("b.test", "quiet.test"));
+	assert_int_equal(warnings, 1);
+	flood(2 * LIMIT_ROUTED_OF_SERVER, TLS_ENCRYPT);
+	assert_false(routed_knows("a.test", "bank.test"));
+	tell("a.test", "a.test", &first, TLS_DEFAULT, NULL);
+	expect("a.test", &first, true, "secure match=a.test");
+	for (int i = 0; i < LIMIT_ROUTED; i++) {
+		snprintf(server, sizeof server, "s%d.test", i);
+		add(server, "other.test", &first, TLS_DEFAULT, NULL);
 	}
-	expect("s0.test", &first, true, "? 1");
-	expect("b.test", &first, true, "-"); /* not heard of for the longest time */
+	assert_true(routed_knows("s49999.test", "other.test"));
+	assert_false(routed_knows("b.test", "quiet.test"));
+	tell("a.test", "a.test", &first, TLS_DEFAULT, NULL);
+	expect("a.test", &first, true, "secure match=a.test");
 	assert_int_equal(warnings, 1);
 }
 
@@ -209,14 +234,16 @@ static void test_file(void **state)
 {
 	(void)state;
 	routed_open(directory);
-	routed_note("one.test", "smtp:[a.test], [2001:db8::1]:26");
-	routed_note("two.test", "smtp:[a.test]");
-	tell("a.test", "two.test", &first, TLS_ENCRYPT, NULL);
+	add("a.test", "one.test", &first, TLS_DEFAULT, NULL);
+	add("2001:db8::1", "one.test", &first, TLS_DEFAULT, NULL);
+	add("a.test", "two.test", &first, TLS_ENCRYPT, NULL);
+	tell("a.test", "a.test", &first, TLS_DEFAULT, NULL);
 	routed_close();
 	expect("a.test", &first, true, "-");
 	routed_open(directory);
-	expect("a.test", &first, true, "? 2"); /* scripts may have other opinions now */
-	expect("2001:db8::1", &first, true, "? 1");
+	/* scripts may have other opinions now */
+	expect("a.test", &first, true, "? a.test one.test two.test");
+	expect("2001:db8::1", &first, true, "? 2001:db8::1 one.test");
 	assert_int_equal(warnings, 0);
 }
 
@@ -232,11 +259,11 @@ static void test_file_of_another_time(void **state)
 	    "%lld old.test one.test\n%lld a.test one.test\n%lld a.test two.test\nrubbish\n\n"
 	    "%lld  \n%lld b.test\n%lld a.test %s\n%lld c.test five.test six.test\n"
 	    "%lld b.test three.te",
-	    now - LIMIT_ROUTED_SECONDS - 10, now - LIMIT_ROUTED_SECONDS + 60, now + 100000, now,
-	    now, now, tail, now, now);
+	    now - LIMIT_ROUTED_SECONDS - 10, now - 3000, now + 100000, now, now, now, tail, now,
+	    now);
 	write_file(text);
 	routed_open(directory);
-	expect("a.test", &first, true, "? 2");
+	expect("a.test", &first, true, "? a.test one.test two.test");
 	expect("old.test", &first, true, "-");
 	expect("b.test", &first, true, "-");
 	expect("c.test", &first, true, "-");
@@ -251,22 +278,23 @@ static void test_size_of_file(void **state)
 
 	(void)state;
 	routed_open(directory);
-	routed_note("one.test", "smtp:[a.test]");
+	add("a.test", "one.test", &first, TLS_ENCRYPT, NULL);
 	before = size_of_file();
 	for (int i = 0; i < 1000; i++)
-		routed_note("one.test", "smtp:[a.test]");
+		add("a.test", "one.test", &first, TLS_ENCRYPT, NULL);
 	assert_int_equal(size_of_file(), before);
 	for (int i = 0; i < 4 * LIMIT_ROUTED_OF_SERVER; i++) {
 		snprintf(domain, sizeof domain, "d%05d.test", i);
-		routed_note(domain, "smtp:[a.test]");
+		add("a.test", domain, &first, TLS_DEFAULT, NULL);
 		if (size_of_file() > most)
 			most = size_of_file();
 	}
 	assert_true(most < (2 * LIMIT_ROUTED_OF_SERVER + 2100) * 40);
 	routed_close();
 	routed_open(directory);
-	snprintf(domain, sizeof domain, "? %d", LIMIT_ROUTED_OF_SERVER);
-	expect("a.test", &first, true, domain);
+	assert_true(routed_knows("a.test", "one.test"));
+	assert_true(routed_knows("a.test", domain));
+	assert_false(routed_knows("a.test", "d00000.test"));
 }
 
 static int make_directory(void **state)
@@ -289,6 +317,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_wishes, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_the_server_itself, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_answers_grow_old, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_bounds, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_file, setup, teardown),

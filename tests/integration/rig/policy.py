@@ -76,12 +76,19 @@ class Policy(daemon.Daemon):
 
     def look_up(self, name, key):
         """The reply of a map: "OK value", "NOTFOUND " ..."""
+        return self.look_ups(name, [key])[0]
+
+    def look_ups(self, name, keys):
+        """The replies to several questions of one client, one after the other."""
         with self.connect(maps=True) as s:
-            query = f"{name} {key}".encode()
-            s.sendall(b"%d:%s," % (len(query), query))
-            length, _, rest = s.recv(65536).partition(b":")
-            assert len(rest) == int(length) + 1 and rest.endswith(b","), rest
-            return rest[:-1].decode()
+            return [self.exchange(s, f"{name} {key}".encode()) for key in keys]
+
+    @staticmethod
+    def exchange(s, query):
+        s.sendall(b"%d:%s," % (len(query), query))
+        length, _, rest = s.recv(65536).partition(b":")
+        assert len(rest) == int(length) + 1 and rest.endswith(b","), rest
+        return rest[:-1].decode()
 
 
 def request(state="MAIL", **attributes):
