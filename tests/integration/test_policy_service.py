@@ -274,19 +274,24 @@ def test_reload_keeps_the_store(policy):
 
 def test_new_instance_waits_for_one_that_stops(policy, second):
     """R18: as systemd or an administrator may start it, while requests are still answered."""
-    policy.start("function Policy() print('asked') os.sleep(1500) return 'WARN first' end",
-                 "policy.deadline_ms=10000")
+    go_on = policy.directory / "go-on"
+    policy.start(f"""function Policy()
+        print('asked')
+        while not io.open("{go_on}") do os.sleep(50) end
+        return 'WARN first'
+    end""", "policy.deadline_ms=28000", "lua.hook_ms=28000", "lua.command_ms=28000")
     first = policy.pid
     with policy.connect() as s:
         s.sendall(policy_module.request())
         machine.wait_until(lambda: "asked" in policy.out(), 10, "the script")
         policy.signal(signal.SIGTERM)
         policy.wait_log("answering what is in progress")
-        second.launch(*second.line)
-        s.setblocking(False)             # the answer was there before the other was ready
+        second.launch(*second.line, ready=False)
+        second.wait_log(f"waiting until process {first} has stopped")
+        go_on.touch()
         assert policy_module.read_action(s) == "WARN first"
     assert policy.wait_exit() == 0
-    second.wait_log(f"waiting until process {first} has stopped")
+    second.wait_ready(daemon.START_SECONDS)
     assert second.ask() == "WARN second"
 
 
