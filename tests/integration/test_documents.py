@@ -46,6 +46,9 @@ def test_lines_for_main_cf(tmp_path, text):
 
 @pytest.mark.parametrize("text", blocks("mailhooks.conf"))
 def test_lines_for_mailhooks_conf(tmp_path, text):
+    """They are taken, and none of them takes back another of its block."""
+    names = re.findall(r"^(\w+)\s*=", text, re.M)
+    assert len(names) == len(set(names)), "one block for each choice"
     config = tmp_path / "mailhooks.conf"
     config.write_text((machine.TOP / "contrib/mailhooks.conf").read_text() + text)
     done = cli("-c", config, "-o", f"scripts={tmp_path}", "-o", "user=", "-o", "group=",
