@@ -69,7 +69,8 @@ bool held_messages_print(const struct config *cfg)
 	if (ids.n > 0)
 		qsort(ids.v, ids.n, sizeof *ids.v, by_name);
 	for (size_t i = 0; i < ids.n; i++) {
-		if (queue_record_load(cfg->agent.directory, ids.v[i], &r) && r.held_ms != 0) {
+		if (queue_record_load(cfg->agent.directory, ids.v[i], &r) && r.held_ms != 0 &&
+		    r.released_ms == 0) {
 			print_message(cfg, ids.v[i], &r);
 			any = true;
 		}

@@ -40,6 +40,7 @@ static const struct {
     {"arrival", VALUE_NUMBER, offsetof(struct queue_record, arrival_ms)},
     {"priority", VALUE_NUMBER, offsetof(struct queue_record, priority)},
     {"held", VALUE_NUMBER, offsetof(struct queue_record, held_ms)},
+    {"released", VALUE_NUMBER, offsetof(struct queue_record, released_ms)},
     {"held_before", VALUE_NUMBER, offsetof(struct queue_record, held_before_ms)},
     {"retries", VALUE_NUMBER, offsetof(struct queue_record, retries)},
     {"last_try", VALUE_NUMBER, offsetof(struct queue_record, last_try_ms)},

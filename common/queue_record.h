@@ -26,6 +26,7 @@ struct queue_record { /* zero it before use; owns its strings */
 	int64_t arrival_ms;	/* as the MTA's queue says it; 0 = not seen there yet */
 	int64_t priority;
 	int64_t held_ms;	      /* since when we hold it; 0 = we do not */
+	int64_t released_ms;	      /* when we ended that hold; 0 = we have not */
 	int64_t held_before_ms;	      /* how long earlier holds lasted, together */
 	int64_t retries, last_try_ms; /* of the last try that CheckFile() was asked after */
 	int64_t asked_ms;	      /* when the token was used (map_requeue.h); 0 = it is good */

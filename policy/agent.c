@@ -68,8 +68,7 @@ static void *work(void *arg)
 
 	while (!is_stopped(a)) {
 		begun = clock_ms();
-		if (agent_pass(a->cfg, &memory, is_stopped, a))
-			continue;
+		agent_pass(a->cfg, &memory, is_stopped, a);
 		pause = PAUSE_TIMES * (clock_ms() - begun);
 		next = clock_ms() + (pause < interval ? pause : interval);
 		if (next < begun + SOON_MS)

@@ -9,12 +9,17 @@
 #include "policy/queue_command.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define STORE_MS 2000
-#define CLOCK_SLACK_MS 2000 /* the queue knows whole seconds only */
-#define ASKED_MS 5000	    /* cleanup(8) has written the message, or has given up */
+#define CLOCK_SLACK_MS 2000	    /* the queue knows whole seconds only */
+#define ASKED_MS 5000		    /* the queue was listed well after the token was used */
+#define CLEANUP_MS (10 * 60 * 1000) /* cleanup(8) has written the message, or has given up */
+
+#define TIME_BYTES 40
 
 /* The queues of Postfix; Sendmail's are named after them (agent_queue.h). */
 #define QUEUE_HELD "hold"
@@ -51,6 +56,12 @@ bool agent_act(const struct agent_run *p, const struct candidate *c, char letter
 	return false;
 }
 
+static bool is_known(const struct candidate *c)
+{
+	return c->record.arrival_ms == c->entry.arrival_ms &&
+	       strcmp(c->record.sender, c->entry.sender) == 0;
+}
+
 /* The first look completes the record by what the queue says, which may have rewritten the sender;
  * from then on both must match. Before, the time of the arrival alone tells: no later message of
  * that id can have arrived before the milter saw the end of this one, however long it took. */
@@ -60,7 +71,7 @@ static bool is_ours(const struct agent_run *p, struct candidate *c)
 	const struct queue_entry *e = &c->entry;
 
 	if (r->arrival_ms != 0)
-		return r->arrival_ms == e->arrival_ms && strcmp(r->sender, e->sender) == 0;
+		return is_known(c);
 	if (e->arrival_ms > r->noted_ms + CLOCK_SLACK_MS)
 		return false;
 	r->arrival_ms = e->arrival_ms;
@@ -168,6 +179,17 @@ static void ask_checkfile(const struct agent_run *p, struct candidate *c)
 
 /* ---- relayout.lua ---- */
 
+/* Requeued by hand, while we asked. */
+static bool token_is_used(const struct agent_run *p, const struct candidate *c)
+{
+	struct queue_record r = {0};
+	bool used =
+	    !queue_record_load(p->config->agent.directory, c->entry.id, &r) || r.asked_ms != 0;
+
+	queue_record_clear(&r);
+	return used;
+}
+
 /* The sender that takes it now. The queue file names the first that was asked; another one is
  * found in the record when the message is requeued (map_requeue.h). */
 static void take(
@@ -175,9 +197,10 @@ static void take(
 {
 	struct log_id id = agent_id(c);
 
+	if (token_is_used(p, c))
+		return; /* it goes another way, or the next pass sees it again */
 	free(c->record.chosen);
 	c->record.chosen = relayout_filter(choice->taker);
-	c->record.asked_ms = 0;
 	c->actions.Priority = choice->Priority;
 	c->requeue = p->config->agent.mta == AGENT_POSTFIX &&
 		     (c->record.filter == NULL || strcmp(c->record.chosen, c->record.filter) != 0);
@@ -227,26 +250,30 @@ static void look_at_held(const struct agent_run *p, struct candidate *c)
 {
 	struct log_id id = agent_id(c);
 
-	c->actions.Priority = CHECKFILE_PRIORITY;
+	if (c->record.released_ms != 0) { /* that was not done */
+		c->record.released_ms = 0;
+		save(p, c);
+	}
 	if (held_too_long(p, c)) {
 		c->release = true;
 		log_warn(&id,
 		    "queue agent: held for longer than agent.most_hold_minutes: released, whatever "
 		    "%s says",
 		    is_relay(c) ? "relayout.lua" : "CheckFile");
-	} else if (is_relay(c)) {
-		ask_senders(p, c);
-	} else {
-		ask_checkfile(p, c);
+	} else if (c->record.asked_ms == 0) { /* else it is being requeued by hand */
+		c->ask = is_relay(c) ? ask_senders : ask_checkfile;
 	}
 }
 
-/* Released, by us or by hand. When it was is not known: the time that the agent was away counts, so
- * that a message is rather held too little. */
+/* Released, by us or by hand. When it was by hand is not known: the time that the agent was away
+ * counts, so that a message is rather held too little. */
 static void end_hold(const struct agent_run *p, struct candidate *c)
 {
-	c->record.held_before_ms += p->now_ms - c->record.held_ms;
-	c->record.held_ms = 0;
+	int64_t end_ms = c->record.released_ms != 0 ? c->record.released_ms : p->now_ms;
+
+	if (end_ms > c->record.held_ms)
+		c->record.held_before_ms += end_ms - c->record.held_ms;
+	c->record.held_ms = c->record.released_ms = 0;
 	save(p, c);
 }
 
@@ -276,6 +303,9 @@ static void hold(const struct agent_run *p, struct candidate *c, int64_t retries
 		log_info(&id, "queue agent: held by CheckFile: %.200s", agent_reason(c));
 		note_try(c, retries, last_ms); /* not before: what fails is asked about again */
 		save(p, c);
+	} else { /* no time counts, but should it be held after all, it is by us */
+		c->record.released_ms = c->record.held_ms;
+		save(p, c);
 	}
 }
 
@@ -299,17 +329,12 @@ static void look_at_last(const struct agent_run *p, const struct candidate *c, i
 		log_info(&id, "queue agent: the last try has failed: returned to the sender");
 }
 
-static void look_at_deferred(const struct agent_run *p, struct candidate *c)
+static void ask_after_try(const struct agent_run *p, struct candidate *c)
 {
-	int64_t retries = c->record.retries, last_ms = c->record.last_try_ms;
+	int64_t retries = c->retries, last_ms = c->last_try_ms;
 	struct log_id id = agent_id(c);
 
-	find_tries(p, c->entry.id, &retries, &last_ms);
-	if (c->record.last_chance != 0) {
-		look_at_last(p, c, last_ms);
-		return;
-	}
-	if (last_ms <= c->record.last_try_ms || !ask(p, c, retries, last_ms))
+	if (!ask(p, c, retries, last_ms))
 		return;
 	if (c->actions.ForceRetry && too_soon(p, last_ms))
 		return; /* asked again by a later pass */
@@ -326,25 +351,56 @@ static void look_at_deferred(const struct agent_run *p, struct candidate *c)
 		log_info(&id, "queue agent: tried again now: %.200s", agent_reason(c));
 }
 
+static void look_at_deferred(const struct agent_run *p, struct candidate *c)
+{
+	c->retries = c->record.retries;
+	c->last_try_ms = c->record.last_try_ms;
+	find_tries(p, c->entry.id, &c->retries, &c->last_try_ms);
+	if (c->record.last_chance != 0)
+		look_at_last(p, c, c->last_try_ms);
+	else if (c->last_try_ms > c->record.last_try_ms)
+		c->ask = ask_after_try;
+}
+
 /* ---- any message ---- */
 
-/* Nobody can tell what is to become of it. What is held waits for the administrator; what waits to
- * be requeued, since the map `requeue` cannot read the record either, goes without a sender in the
- * end. */
-static void look_at_damaged(const struct agent_run *p, const struct candidate *c)
+static void format_time(char out[static TIME_BYTES], int64_t ms)
+{
+	time_t t = (time_t)(ms / 1000);
+	struct tm tm;
+
+	if (localtime_r(&t, &tm) == NULL ||
+	    strftime(out, TIME_BYTES, "%Y-%m-%d %H:%M:%S", &tm) == 0)
+		snprintf(out, TIME_BYTES, "?");
+}
+
+/* Nobody can tell what is to become of it, so it waits for the administrator, but not for ever:
+ * what is held is released in the end; what waits to be requeued, since the map `requeue` cannot
+ * read the record either, goes without a sender then. */
+static void look_at_damaged(const struct agent_run *p, struct candidate *c)
 {
 	const char *directory = p->config->agent.directory;
+	int64_t most_ms = p->config->agent.most_hold_minutes * 60000LL;
+	int64_t written_ms = queue_record_written_ms(directory, c->entry.id);
+	bool over = written_ms != 0 && p->now_ms - written_ms > most_ms;
 	struct log_id id = agent_id(c);
-	int64_t age_ms = p->now_ms - queue_record_written_ms(directory, c->entry.id);
+	const char *by_hand =
+	    p->config->agent.mta == AGENT_SENDMAIL ? "sendmail -qQ -Q -qI" : "postsuper -H ";
+	char until[TIME_BYTES];
 
-	if (strcmp(c->entry.queue, QUEUE_HELD) == 0) {
+	format_time(until, written_ms + most_ms);
+	if (strcmp(c->entry.queue, QUEUE_HELD) == 0 && over) {
+		c->release = true;
 		log_error(&id,
-		    "queue agent: %s/%s is damaged: the message stays held; release it by "
-		    "postsuper -H",
+		    "queue agent: %s/%s is damaged: the message has been held for "
+		    "agent.most_hold_minutes and is released",
 		    directory, c->entry.id);
+	} else if (strcmp(c->entry.queue, QUEUE_HELD) == 0) {
+		log_error(&id,
+		    "queue agent: %s/%s is damaged: the message stays held until %s, when it is "
+		    "released; at once: %s%s",
+		    directory, c->entry.id, until, by_hand, c->entry.id);
 	} else if (strcmp(c->entry.queue, QUEUE_REQUEUED) == 0) {
-		bool over = age_ms > p->config->agent.most_hold_minutes * 60000LL;
-
 		log_error(&id, "queue agent: %s/%s is damaged: the message, which was requeued, %s",
 		    directory, c->entry.id,
 		    over ? "has waited for agent.most_hold_minutes and goes without its sender"
@@ -354,10 +410,14 @@ static void look_at_damaged(const struct agent_run *p, const struct candidate *c
 	}
 }
 
-/* Still there, and in one piece: whoever used the token has not finished. */
+/* Still there, and in one piece: whoever used the token has not finished. While cleanup(8) may be
+ * at work in what was requeued, a token that is good again would outlive the message. */
 static void renew_token(const struct agent_run *p, struct candidate *c)
 {
-	if (c->record.asked_ms == 0 || p->now_ms - c->record.asked_ms < ASKED_MS)
+	bool requeued = strcmp(c->entry.queue, QUEUE_REQUEUED) == 0;
+
+	if (c->record.asked_ms == 0 ||
+	    p->now_ms - c->record.asked_ms < (requeued ? CLEANUP_MS : ASKED_MS))
 		return;
 	c->record.asked_ms = 0;
 	save(p, c);
@@ -386,6 +446,7 @@ void agent_look(const struct agent_run *p, struct candidate *c)
 	const char *directory = p->config->agent.directory;
 	struct log_id id = agent_id(c);
 
+	c->actions.Priority = CHECKFILE_PRIORITY;
 	if (!queue_record_load(directory, c->entry.id, &c->record)) {
 		if (errno == EBADMSG)
 			look_at_damaged(p, c);
@@ -396,4 +457,37 @@ void agent_look(const struct agent_run *p, struct candidate *c)
 			      "under its id; left alone");
 		queue_record_remove(directory, c->entry.id);
 	}
+	queue_record_clear(&c->record);
+}
+
+/* Loaded once more: the map `requeue` may have used the token, and another message may have come
+ * under the same id since the queue was listed. */
+void agent_ask(const struct agent_run *p, struct candidate *c)
+{
+	if (queue_record_load(p->config->agent.directory, c->entry.id, &c->record) && is_known(c))
+		c->ask(p, c);
+	queue_record_clear(&c->record);
+}
+
+/* ---- release ---- */
+
+/* Whether it is, the next pass sees in the queue; but what goes at once it does not see any more.
+ */
+static void note_release(const struct agent_run *p, struct candidate *c)
+{
+	if (queue_record_load(p->config->agent.directory, c->entry.id, &c->record)) {
+		c->record.released_ms = (int64_t)time(NULL) * 1000;
+		save(p, c);
+	}
+	queue_record_clear(&c->record);
+}
+
+bool agent_release(const struct agent_run *p, struct candidate *c)
+{
+	if (c->requeue)
+		return agent_act(p, c, QUEUE_REQUEUE);
+	if (!agent_act(p, c, QUEUE_RELEASE))
+		return false;
+	note_release(p, c);
+	return p->config->agent.mta == AGENT_SENDMAIL || agent_act(p, c, QUEUE_TRY);
 }

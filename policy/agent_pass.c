@@ -15,8 +15,8 @@
 #include <time.h>
 
 #define GRACE_MS (5 * 60 * 1000)       /* a record may be there before its message is */
-#define HELD_GRACE_MS (60 * 60 * 1000) /* what was sent when it was released is missing, too */
-#define MOST_LATE 3 /* answers in a pass: what they cost waits with all that is decided */
+#define HELD_GRACE_MS (60 * 60 * 1000) /* what was released by hand and sent is missing, too */
+#define MOST_LATE 3		       /* answers, until what was decided is done */
 
 struct pass {
 	struct agent_run run;
@@ -25,7 +25,6 @@ struct pass {
 	bool *seen;		/* of each record: it is in the queue */
 	struct candidate *v;
 	size_t n, nlate, unasked;
-	bool again;	      /* of the unasked there are such that were never late */
 	bool (*stop)(void *); /* may be NULL */
 	void *stop_arg;
 };
@@ -105,16 +104,19 @@ static int64_t missing_since(const struct pass *p, const char *id)
 }
 
 /* A message that moves while the queue is read may be passed over, so it must be missed twice; one
- * that we hold for long, since a list that is not whole would leave it held for ever. One whose
- * token was used was requeued, and has another id by now. */
+ * that we hold for long, since a list that is not whole would leave it held for ever, and one that
+ * we may hold, too. One whose token was used was requeued, and has another id by now. */
 static bool has_gone(const struct pass *p, const char *id, int64_t since_ms)
 {
 	struct queue_record r = {0};
 	bool known = queue_record_load(p->run.config->agent.directory, id, &r), gone;
+	bool damaged = !known && errno == EBADMSG;
 
 	if (r.asked_ms != 0)
 		gone = true;
-	else if (r.held_ms != 0)
+	else if (r.released_ms != 0)
+		gone = since_ms != p->run.now_ms;
+	else if (r.held_ms != 0 || damaged)
 		gone = p->run.now_ms - since_ms > HELD_GRACE_MS;
 	else
 		gone =
@@ -185,10 +187,11 @@ static int by_size(const void *a, const void *b)
 	return by_turn(a, b, true);
 }
 
-/* Higher first, else as they were. */
+/* Higher first, else as they were. Of pointers. */
 static int by_priority(const void *a, const void *b)
 {
-	const struct candidate *x = a, *y = b;
+	const struct candidate *x = *(struct candidate *const *)a;
+	const struct candidate *y = *(struct candidate *const *)b;
 
 	if (x->actions.Priority != y->actions.Priority)
 		return x->actions.Priority > y->actions.Priority ? -1 : 1;
@@ -203,20 +206,13 @@ static void sort(struct candidate *v, size_t n, int (*compare)(const void *, con
 		v[i].place = i;
 }
 
-static bool let_go(const struct pass *p, const struct candidate *c)
-{
-	if (c->requeue)
-		return agent_act(&p->run, c, QUEUE_REQUEUE);
-	return agent_act(&p->run, c, QUEUE_RELEASE) &&
-	       (p->run.config->agent.mta == AGENT_SENDMAIL || agent_act(&p->run, c, QUEUE_TRY));
-}
-
-/* That it is released the next pass sees in the queue: until then the record says "held". */
-static bool release(const struct pass *p, const struct candidate *c)
+/* True: pickup(8) has to know. */
+static bool release(struct pass *p, struct candidate *c)
 {
 	struct log_id id = agent_id(c);
 
-	if (!let_go(p, c))
+	c->release = false;
+	if (!agent_release(&p->run, c))
 		return false;
 	log_info(&id, "queue agent: released%s, priority %lld: %.200s",
 	    c->actions.ForceLastTry ? " for a last try" : "", (long long)c->actions.Priority,
@@ -243,28 +239,60 @@ static void find_turns(struct pass *p)
 				p->v[i].turn = k + 1;
 }
 
-/* Ask about these, then act. */
-static void look_at(struct pass *p, struct candidate *v, size_t n)
+/* Release what is to be released by now. */
+static void act(struct pass *p)
 {
+	struct candidate **due = NULL;
+	size_t n = 0;
 	bool requeued = false;
 
-	for (size_t i = 0; i < n && !is_stopped(p); i++) {
-		if (p->nlate < MOST_LATE) {
-			agent_look(&p->run, &v[i]);
-			queue_record_clear(&v[i].record);
-			p->nlate += v[i].late;
-			v[i].turn = 0;
-		} else {
-			p->unasked++;
-			p->again |= v[i].turn == 0;
+	for (size_t i = 0; i < p->n; i++)
+		if (p->v[i].release) {
+			due = xgrow(due, n, sizeof *due);
+			due[n++] = &p->v[i];
 		}
-	}
-	sort(v, n, by_priority);
+	if (n > 0)
+		qsort(due, n, sizeof *due, by_priority);
 	for (size_t i = 0; i < n && !is_stopped(p); i++)
-		if (v[i].release)
-			requeued |= release(p, &v[i]);
+		requeued |= release(p, due[i]);
+	free(due);
 	if (requeued)
 		wake_pickup(p);
+}
+
+/* Those that were never late are asked about, whatever the others cost, and acted on after every
+ * few late answers. */
+static void ask_new(struct pass *p)
+{
+	for (size_t i = 0; i < p->n && !is_stopped(p); i++) {
+		if (p->v[i].turn != 0 || p->v[i].ask == NULL)
+			continue;
+		agent_ask(&p->run, &p->v[i]);
+		p->nlate += p->v[i].late;
+		if (p->v[i].late && p->nlate % MOST_LATE == 0)
+			act(p);
+	}
+	act(p);
+}
+
+/* Of those that were late last time only few cost a pass their time. */
+static void ask_late(struct pass *p)
+{
+	size_t late = 0;
+
+	for (size_t i = 0; i < p->n && !is_stopped(p); i++) {
+		if (p->v[i].turn == 0 || p->v[i].ask == NULL) {
+			p->v[i].turn = 0;
+		} else if (late < MOST_LATE) {
+			agent_ask(&p->run, &p->v[i]);
+			late += p->v[i].late;
+			p->v[i].turn = 0;
+		} else {
+			p->unasked++;
+		}
+	}
+	p->nlate += late;
+	act(p);
 }
 
 /* For the next pass: whose turn did not come, then those that were late in this one. */
@@ -272,7 +300,6 @@ static void note_late(struct pass *p)
 {
 	struct strlist late = STRLIST_INIT;
 
-	sort(p->v, p->n, by_age);
 	for (size_t i = 0; i < p->n; i++)
 		if (p->v[i].turn > 0)
 			strlist_add(&late, p->v[i].entry.id);
@@ -290,15 +317,13 @@ static void note_late(struct pass *p)
 
 static void run(struct pass *p)
 {
-	size_t first = 0;
-
 	forget_gone(p);
 	find_turns(p);
 	sort(p->v, p->n, p->run.config->agent.smallest_first ? by_size : by_age);
-	while (first < p->n && p->v[first].turn == 0)
-		first++;
-	look_at(p, p->v, first);
-	look_at(p, p->v + first, p->n - first);
+	for (size_t i = 0; i < p->n && !is_stopped(p); i++)
+		agent_look(&p->run, &p->v[i]);
+	ask_new(p);
+	ask_late(p);
 	note_late(p);
 }
 
@@ -316,7 +341,7 @@ static void clear(struct pass *p)
 	script_set_unref(p->run.set);
 }
 
-bool agent_pass(
+void agent_pass(
     const struct config *c, struct agent_memory *memory, bool (*stopped)(void *), void *arg)
 {
 	struct pass p = {.run = {.config = c, .now_ms = (int64_t)time(NULL) * 1000},
@@ -336,7 +361,6 @@ bool agent_pass(
 			run(&p);
 	}
 	clear(&p);
-	return p.again;
 }
 
 void agent_memory_clear(struct agent_memory *m)

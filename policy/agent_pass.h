@@ -7,9 +7,10 @@
  * nothing else is ever touched, so holds of the administrator stay. What a crash interrupts the
  * next pass sees in the queue and takes up again.
  *
- * A pass acts when it has asked, so that Priority counts. A script that hangs about some messages
- * must not make the others wait for that: after a few late answers a pass asks no more, the next
- * one begins at once, and those it hung about are asked about last, after all else was released.
+ * A pass does first what needs no script, asks, and then acts, so that Priority counts. A script
+ * that hangs about some messages must not make the others wait for that: after every few late
+ * answers a pass acts before it goes on, and in the next one those it hung about come last, a few
+ * in each pass, after all else was released. No message is asked about twice in a pass.
  * One thread. */
 #pragma once
 
@@ -26,8 +27,6 @@ struct agent_memory {		/* from one pass to the next; zero it before the first */
 	struct strlist late;	/* ids about which the scripts had no answer in time, by turn */
 };
 
-/* stopped (may be NULL) is asked between two messages, and while the queue is read. True: late
- * answers have ended the pass before messages that have had none; the next one is for these, now.
- */
-bool agent_pass(const struct config *, struct agent_memory *, bool (*stopped)(void *), void *arg);
+/* stopped (may be NULL) is asked between two messages, and while the queue is read. */
+void agent_pass(const struct config *, struct agent_memory *, bool (*stopped)(void *), void *arg);
 void agent_memory_clear(struct agent_memory *);

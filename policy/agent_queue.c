@@ -7,6 +7,7 @@
 #include "policy/queue_client.h"
 #include "policy/queue_command.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -57,12 +58,13 @@ static void on_sendmail_line(const char *text, size_t n, void *arg)
 	char id[QUEUE_LIST_ID_BYTES];
 	struct queue_entry e;
 
-	if (!queue_list_sendmail_line(text, n, id) ||
-	    !queue_record_load(r->config->agent.directory, id, &record))
+	if (!queue_list_sendmail_line(text, n, id))
 		return;
+	if (!queue_record_load(r->config->agent.directory, id, &record) && errno != EBADMSG)
+		return; /* of a damaged one the id is enough: nobody is asked about it */
 	e = (struct queue_entry){.queue = xstrdup(r->queue),
 	    .id = xstrdup(id),
-	    .sender = xstrdup(record.sender),
+	    .sender = xstrdup(record.sender != NULL ? record.sender : ""),
 	    .size = record.size,
 	    .arrival_ms = record.noted_ms};
 	strlist_copy(&e.recipients, &record.recipients);

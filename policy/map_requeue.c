@@ -35,7 +35,7 @@ static const char *value_of(const struct map_query *q)
 /* It is the field of the message of this record, and nobody else can have seen it. */
 static bool is_genuine(const struct queue_record *r, const char *token)
 {
-	return r->held_ms != 0 && r->token != NULL &&
+	return r->held_ms != 0 && r->released_ms == 0 && r->token != NULL &&
 	       strlen(r->token) == QUEUE_RECORD_TOKEN_BYTES - 1 && strcmp(token, r->token) == 0;
 }
 

@@ -9,9 +9,9 @@
  * A bounce or a warning of Postfix shows the field to the sender, who may put it into other mail of
  * his, and header_checks see what comes in before the milter removes it. So the token is good only
  * while the message is held, when nobody can have seen it, and for one answer: the next is a
- * temporary error until the agent has seen the message in the queue again (then cleanup(8) has
- * failed, and it is pickup(8) that asks) or, when it has gone, has removed the record. This is also
- * why it is a map of its own: milter_header_checks see the field when the milter adds it.
+ * temporary error until the agent has seen the message in the queue for so long that cleanup(8)
+ * must have failed (it is pickup(8) that asks) or, when it has gone, has removed the record. This
+ * is also why it is a map of its own: milter_header_checks see the field when the milter adds it.
  *
  * No script runs. Thread-safe. */
 #pragma once

@@ -16,6 +16,8 @@ from rig import machine, milter as milter_module, queue
 BOB, HOST = "bob@one.test", "127.0.0.21"
 ASKED = 'print(what.Priority, tries, "<" .. last .. ">", from, table.concat(to, " "), data.Subject)\n'
 SKIP = 'what.SkipSend = true what.Reason = "not now"'
+HANGS = "if data.Subject == 'hang' then while true do end end\n"
+SHORT = ("lua.hook_ms=300", "lua.instructions=1000000000000", "lua.on_error=tempfail")
 
 
 def script(body):
@@ -133,10 +135,9 @@ def test_messages_that_the_script_hangs_about(site):
     site.queue.start()
     for n in range(6):
         site.send("hang", settle=n == 5)
-    site.start_policy("while data.Subject == 'hang' do end", "lua.hook_ms=300",
-                      "lua.instructions=1000000000000", "lua.on_error=tempfail")
+    site.start_policy("while data.Subject == 'hang' do end", *SHORT)
     site.policy.wait_log("no answer in their time .* 3 others are asked about in the next pass")
-    machine.wait_until(lambda: site.policy.out().count("hang") >= 9, 15, "three passes")
+    machine.wait_until(lambda: site.policy.out().count("hang") >= 9, 15, "two passes")
     queue_id = site.send("well")
     asked = site.policy.out().count("hang")
     site.server.wait_delivery(recipient=BOB)
@@ -145,6 +146,39 @@ def test_messages_that_the_script_hangs_about(site):
     site.policy.wait_log(f"queue={queue_id} queue agent: released")
     site.change("")
     site.server.wait_deliveries(7, recipient=BOB)
+
+
+def test_asked_once_in_a_pass(site):
+    """However long the others take: a script is asked in intervals."""
+    site.milter.start(None, *site.settings, mxout=script(SKIP))
+    site.queue.start()
+    site.send("well", settle=False)
+    for n in range(7):
+        site.send("hang", 1000, settle=n == 6)
+    site.start_policy(HANGS + SKIP, "agent.smallest_first=true", *SHORT)
+    site.wait_asked(9)
+    asked = [line.split("\t")[-1] for line in site.policy.out().splitlines()]
+    assert asked[:9] == ["well"] + ["hang"] * 7 + ["well"]
+    site.change("")
+    site.server.wait_deliveries(8, recipient=BOB)
+
+
+def test_limit_of_a_hold_behind_late_answers(site):
+    """What needs no script does not wait for one."""
+    site.milter.start(None, *site.settings, mxout=script(SKIP))
+    site.queue.start()
+    ids = [site.send("hang", 1000 * n, settle=n == 4) for n in range(5)]
+    site.queue.edit_record(ids[-1], "held", lambda ms: ms - 121 * 60000)
+    site.start_policy(HANGS + SKIP, "agent.most_hold_minutes=120",
+                      "agent.smallest_first=true", *SHORT)
+    site.policy.wait_log(rf"queue={ids[-1]} .*longer than agent.most_hold_minutes: released")
+    before = site.policy.log().partition("longer than agent.most_hold_minutes")[0]
+    assert "CheckFile" not in before, before
+    site.policy.wait_log(rf"queue={ids[-1]} queue agent: released")
+    before = site.policy.log().partition(f"queue={ids[-1]} queue agent: released,")[0]
+    assert sum(f"queue={i} " in before for i in ids[:4]) == 3
+    site.change("")
+    site.server.wait_deliveries(5, recipient=BOB)
 
 
 def released_names(site, sizes, *options):
@@ -213,6 +247,7 @@ def test_hold_that_fails(site, sink):
     site.wait_state(queue_id, "hold")
     asked = [line.split("\t") for line in site.policy.out().splitlines()]
     assert {a[1] for a in asked} == {"1"} and len(asked) >= 2
+    assert "\nheld_before 1\n0\n" in (site.queue.records / queue_id).read_text()
 
 
 def test_last_try_of_a_deferred_message(site, sink):

@@ -1,5 +1,8 @@
 """The queue agent on a real Sendmail: CheckFile() holds in the quarantine, and the agent ends it."""
 
+import os
+import time
+
 import pytest
 
 from rig import machine, queue, relays
@@ -118,6 +121,21 @@ def test_limit_of_a_hold(site):
     site.queue.edit_record(queue_id, "held", lambda ms: ms - 121 * 60000)
     site.policy.start(None, *site.settings, "agent.most_hold_minutes=120", mxout=script(SKIP))
     site.policy.wait_log(rf"queue={queue_id} .*longer than agent.most_hold_minutes: released")
+    site.wait_state(queue_id, "active")
+
+
+def test_damaged_record_of_a_held_message(site):
+    """It stays held, but not for ever."""
+    site.start(SKIP)
+    queue_id = site.send()
+    site.wait_state(queue_id, "hold")
+    record = site.queue.records / queue_id
+    record.write_text(record.read_text()[:40])
+    site.policy.start(None, *site.settings, mxout=script(""))
+    site.policy.wait_log(f"queue={queue_id} .*is damaged: .*; at once: sendmail -qQ -Q -qI{queue_id}")
+    assert site.queue.state(site.server, queue_id) == "hold"
+    os.utime(record, (time.time() - 4321 * 60,) * 2)
+    site.policy.wait_log(f"queue={queue_id} .*is damaged: .*most_hold_minutes and is released")
     site.wait_state(queue_id, "active")
 
 

@@ -275,6 +275,72 @@ def test_settings_of_the_start(site):
     assert sorted(site.queue.done("r")) == sorted([before, after])
 
 
+def test_field_of_a_message_that_goes_at_once(site):
+    """No queue ever shows that it is not held any more: its token and its hold end nevertheless."""
+    site.start(NOBODY)
+    queue_id = site.hold()
+    genuine = site.field(queue_id)
+    site.change(only("big"))
+    site.policy.wait_log(f"queue={queue_id} queue agent: released")
+    assert site.look_up(genuine).startswith("NOTFOUND")
+    assert f"message {queue_id}" not in outbound.cli(site.policy, "holds", options=site.settings)
+    site.arrived("big")
+    record = site.queue.records / queue_id
+    machine.wait_until(lambda: not record.exists(), 20, "the end of the record")
+
+
+def test_field_that_is_in_use(site):
+    """A message that is just being requeued by hand is left alone, whatever the script says."""
+    site.start(NOBODY)
+    queue_id = site.hold()
+    site.queue.edit_record(queue_id, "asked", lambda ms: int(time.time() + 3600) * 1000)
+    other = site.hold()
+    site.change(only("other"))
+    machine.wait_until(lambda: site.state(other) is None, 10, "the other message's end")
+    assert site.state(queue_id) == "hold" and site.queue.done("r") == [other]
+    site.queue.edit_record(queue_id, "asked", lambda ms: 1)
+    machine.wait_until(lambda: site.postfix.queue() == [], 20, "an empty queue")
+    assert site.queue.done("r") == [other, queue_id]
+
+
+def test_field_while_cleanup_works(site):
+    """What was requeued may be in the queue `maildrop` for minutes while its copy comes to life: its
+    token stays used."""
+    site.start(NOBODY)
+    queue_id = site.hold()
+    genuine = site.field(queue_id)
+    site.policy.stop()
+    site.policy.start(None, *site.settings, "agent.mta=none", config=relays.configuration())
+    machine.run("postsuper", "-c", site.postfix.etc, "-r", queue_id, env=site.postfix.env)
+    assert site.look_up(genuine).startswith("OK ")
+    site.queue.edit_record(queue_id, "asked", lambda ms: ms - 60000)
+    site.policy.stop()
+    site.policy.start(None, *site.settings, config=relays.configuration(), relayout=NOBODY)
+    held = site.hold()
+    machine.wait_until(lambda: site.policy.log().count(f"queue={held} ") >= 4, 15, "two passes")
+    assert site.look_up(genuine).startswith("TEMP ")
+    site.queue.edit_record(queue_id, "asked", lambda ms: ms - 3600000)
+    machine.wait_until(lambda: "\nasked 1\n0\n" in (site.queue.records / queue_id).read_text(), 15,
+                       "a token that is good again")
+    site.change(only("big"))
+    site.pick_up()
+
+
+def test_damaged_record_of_a_held_message(site):
+    """It stays held, but not for ever."""
+    site.start(NOBODY)
+    queue_id = site.hold()
+    site.policy.stop()
+    record = site.queue.records / queue_id
+    record.write_text(record.read_text()[:40])
+    site.policy.start(None, *site.settings, config=relays.configuration(), relayout=NOBODY)
+    site.policy.wait_log(rf"queue={queue_id} .*is damaged: .*stays held until 20\d\d-\S+ \d\d:")
+    assert site.state(queue_id) == "hold"
+    os.utime(record, (time.time() - 4321 * 60,) * 2)
+    site.policy.wait_log(f"queue={queue_id} .*is damaged: .*most_hold_minutes and is released")
+    site.arrived("big")
+
+
 def test_damaged_record_of_a_requeued_message(site):
     """It waits, but not for ever: after agent.most_hold_minutes it goes the way of any other."""
     site.start(NOBODY)

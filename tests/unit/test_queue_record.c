@@ -40,6 +40,7 @@ static void fill(struct queue_record *r)
 	    .arrival_ms = 6,
 	    .priority = 7,
 	    .held_ms = 8,
+	    .released_ms = 13,
 	    .held_before_ms = 9,
 	    .retries = 10,
 	    .last_try_ms = 11,
@@ -73,6 +74,7 @@ static void test_kept(void **state)
 	assert_int_equal(back.arrival_ms, 6);
 	assert_int_equal(back.priority, 7);
 	assert_int_equal(back.held_ms, 8);
+	assert_int_equal(back.released_ms, 13);
 	assert_int_equal(back.held_before_ms, 9);
 	assert_string_equal(back.token, "abc");
 	assert_string_equal(back.filter, r.filter);
