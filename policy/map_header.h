@@ -8,7 +8,7 @@
  *
  * A main.cf that an earlier version wrote asks this map about requeued messages, too, instead of
  * `requeue` (map_requeue.h), whose answer they get. When the milter adds that field nothing is
- * chosen yet, and it is not found.
+ * chosen yet, and it is not found. Late, when nobody has looked, it is a temporary error for both.
  *
  * No script runs. Thread-safe. */
 #pragma once
