@@ -7,15 +7,15 @@
  * of them are of one server, one in three is refused with 4xx. Then measures single calls, in
  * microseconds. The windows are those that a throttling script asks for.
  *
- * Recording ten million attempts one by one takes hours, so beyond a million those of SQLite come
- * from one statement, through the same tables and triggers. */
+ * Recording ten million attempts one by one takes hours, so more than a million come at once
+ * (store_fill.h). */
 #include "common/list.h"
 #include "common/sql.h"
 #include "common/store.h"
+#include "tests/bench/store_fill.h"
 
 #include <inttypes.h>
 #include <pthread.h>
-#include <sqlite3.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,69 +107,6 @@ static void fill(uint64_t n, bool file)
 		pthread_join(threads[i], NULL);
 	each = (double)(clock_ns(CLOCK_MONOTONIC) - began) / 1000 / (double)n;
 	printf("record, mean of all %25.1f us\n", each);
-}
-
-/* What add() records, for all numbers at once; ?1 attempts, the last at ?2 ms, over ?3 ms. */
-static const char keys_sql[] =
-    "INSERT INTO keys(dimension, value)"
-    " SELECT 2, '192.0.2.1' UNION ALL SELECT 4, 'provider.example';"
-    "WITH RECURSIVE i(n) AS (SELECT 0 UNION ALL SELECT n + 2 FROM i WHERE n < 998)"
-    " INSERT INTO keys(dimension, value) SELECT 1, 'mx' || n || '.example.com' FROM i;"
-    "WITH RECURSIVE i(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM i WHERE n < 4999)"
-    " INSERT INTO keys(dimension, value) SELECT 3, 'd' || n || '.example' FROM i;";
-
-static const char attempts_sql[] =
-    "WITH RECURSIVE i(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM i WHERE n < ?1 - 1),"
-    " named(n, server, domain) AS (SELECT n,"
-    "  'mx' || CASE WHEN n % 2 THEN 0 ELSE n % 1000 END || '.example.com',"
-    "  'd' || n % 5000 || '.example' FROM i)"
-    " INSERT INTO attempts(event, time, code, server, address, domain, provider, queue_id, sender,"
-    "  stage, result, tls, connection, delay)"
-    " SELECT printf('bench:%012d', n), ?2 - ?3 * (?1 - n) / ?1,"
-    "  CASE WHEN n % 3 = 0 THEN '450' ELSE '250' END,"
-    "  (SELECT id FROM keys WHERE dimension = 1 AND value = server),"
-    "  (SELECT id FROM keys WHERE dimension = 2 AND value = '192.0.2.1'),"
-    "  (SELECT id FROM keys WHERE dimension = 3 AND value = domain),"
-    "  (SELECT id FROM keys WHERE dimension = 4 AND value = 'provider.example'),"
-    "  '4XyZ12abcdeFGHi', 'sender@example.org', 'RCPT',"
-    "  CASE WHEN n % 3 = 0 THEN '450 4.7.1 try again later' ELSE '250 2.0.0 ok' END,"
-    "  'TLSv1.3', '12345', 1234 FROM named";
-
-static const char recipients_sql[] =
-    "INSERT INTO attempt_recipients SELECT id, 0, 'somebody@example.com', '450 4.7.1 try later'"
-    " FROM attempts";
-
-static void run_sql(sqlite3 *db, const char *sql, uint64_t n)
-{
-	sqlite3_stmt *st = NULL;
-
-	if (sqlite3_prepare_v2(db, sql, -1, &st, NULL) != SQLITE_OK)
-		die(sqlite3_errmsg(db));
-	if (sqlite3_bind_parameter_count(st) == 3) {
-		sqlite3_bind_int64(st, 1, (sqlite3_int64)n);
-		sqlite3_bind_int64(st, 2, now_ms);
-		sqlite3_bind_int64(st, 3, span_ms);
-	}
-	if (sqlite3_step(st) != SQLITE_DONE)
-		die(sqlite3_errmsg(db));
-	sqlite3_finalize(st);
-}
-
-/* The store has made its tables in the file. */
-static void fill_file(const char *path, uint64_t n)
-{
-	static const char fast[] = "PRAGMA synchronous = OFF; PRAGMA cache_size = -1000000;"
-				   "PRAGMA recursive_triggers = OFF; BEGIN";
-	sqlite3 *db;
-
-	if (sqlite3_open(path, &db) != SQLITE_OK || sqlite3_exec(db, fast, NULL, NULL, NULL) ||
-	    sqlite3_exec(db, keys_sql, NULL, NULL, NULL))
-		die(sqlite3_errmsg(db));
-	run_sql(db, attempts_sql, n);
-	run_sql(db, recipients_sql, n);
-	if (sqlite3_exec(db, "COMMIT; PRAGMA wal_checkpoint(TRUNCATE)", NULL, NULL, NULL))
-		die(sqlite3_errmsg(db));
-	sqlite3_close(db);
 }
 
 /* ---- measuring ---- */
@@ -286,9 +223,7 @@ int main(int argc, char **argv)
 		die(why);
 	printf("%s, %" PRIu64 " attempts over %" PRId64 " s\n", argv[1], n, span_ms / 1000);
 	file = strncmp(argv[1], FILE_URL, strlen(FILE_URL)) == 0;
-	if (file && n > ONE_BY_ONE)
-		fill_file(argv[1] + strlen(FILE_URL), n);
-	else
+	if (n <= ONE_BY_ONE || !store_fill(argv[1], n, now_ms, span_ms))
 		fill(n, file);
 	count("count 4xx, 15 minutes", "mx0.example.com", "4", 900000);
 	count("count any, 15 minutes", "mx0.example.com", "", 900000);
