@@ -5,6 +5,7 @@
 
 #include "common/limits.h"
 #include "common/list.h"
+#include "common/local_time.h"
 #include "common/log.h"
 #include "common/store.h"
 
@@ -210,15 +211,6 @@ static void utc_text(int64_t ms, char *out, size_t size)
 		snprintf(out, size, "?");
 }
 
-static void local_text(int64_t ms, char *out, size_t size)
-{
-	time_t t = (time_t)(ms / 1000);
-	struct tm tm;
-
-	if (localtime_r(&t, &tm) == NULL || strftime(out, size, "%Y-%m-%d %H:%M:%S", &tm) == 0)
-		snprintf(out, size, "?");
-}
-
 static void list_json(const struct store_attempt *a)
 {
 	char time_text[40];
@@ -248,7 +240,7 @@ static void list_text(const struct store_attempt *a)
 {
 	char time_text[40];
 
-	local_text(a->time_ms, time_text, sizeof time_text);
+	local_time_text(time_text, a->time_ms);
 	printf("%s ", time_text);
 	print(*a->queue_id != '\0' ? a->queue_id : "-");
 	putchar(' ');

@@ -4,25 +4,13 @@
 #include "cli/held_messages.h"
 
 #include "common/list.h"
+#include "common/local_time.h"
 #include "common/log.h"
 #include "common/queue_record.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-#define TIME_BYTES 40
-
-static void format_time(char out[static TIME_BYTES], int64_t ms)
-{
-	time_t t = (time_t)(ms / 1000);
-	struct tm tm;
-
-	if (localtime_r(&t, &tm) == NULL ||
-	    strftime(out, TIME_BYTES, "%Y-%m-%d %H:%M:%S", &tm) == 0)
-		snprintf(out, TIME_BYTES, "?");
-}
 
 static void print(const char *text)
 {
@@ -39,10 +27,10 @@ static void print_message(const struct config *cfg, const char *id, const struct
 	const char *by_hand =
 	    cfg->agent.mta == AGENT_POSTFIX ? "postsuper -H " : "sendmail -qQ -Q -qI";
 	int64_t longest = cfg->agent.most_hold_minutes * 60000LL - r->held_before_ms;
-	char since[TIME_BYTES], until[TIME_BYTES];
+	char since[LOCAL_TIME_BYTES], until[LOCAL_TIME_BYTES];
 
-	format_time(since, r->held_ms);
-	format_time(until, r->held_ms + longest);
+	local_time_text(since, r->held_ms);
+	local_time_text(until, r->held_ms + longest);
 	printf("message %s from <", id);
 	print(r->sender);
 	printf("> held since %s by CheckFile of %s: ", since,

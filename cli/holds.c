@@ -6,6 +6,7 @@
 
 #include "common/limits.h"
 #include "common/list.h"
+#include "common/local_time.h"
 #include "common/log.h"
 #include "common/store.h"
 #include "common/store/holds.h"
@@ -63,15 +64,12 @@ static void print_escaped(const char *text)
 
 static bool print_hold(const struct store_hold *h, void *arg)
 {
-	time_t t = (time_t)(h->until_ms / 1000);
 	int64_t left = (h->until_ms - now_ms() + 999) / 1000;
 	bool exempt = h->key[0] == HOLDS_EXEMPT;
-	char until[40] = "?";
-	struct tm tm;
+	char until[LOCAL_TIME_BYTES];
 
 	(void)arg;
-	if (localtime_r(&t, &tm) != NULL)
-		strftime(until, sizeof until, "%Y-%m-%d %H:%M:%S", &tm);
+	local_time_text(until, h->until_ms);
 	printf("%s%s", store_dimension_name(h->dimension), h->dimension == STORE_ALL ? "" : " ");
 	print_escaped(exempt ? h->key + 1 : h->key);
 	printf("%s until %s (%lld s left) by ", exempt ? " released" : "", until,

@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "common/list.h"
+#include "common/local_time.h"
 #include "common/log.h"
 #include "common/own_host.h"
 #include "common/store/holds.h"
@@ -70,12 +71,9 @@ static const char *const uses[] = {
 
 static void print_until(int64_t until_ms)
 {
-	time_t t = (time_t)(until_ms / 1000);
-	char text[40] = "?";
-	struct tm tm;
+	char text[LOCAL_TIME_BYTES];
 
-	if (localtime_r(&t, &tm) != NULL)
-		strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &tm);
+	local_time_text(text, until_ms);
 	printf("    not tried before %s\n", text);
 }
 

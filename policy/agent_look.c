@@ -3,6 +3,7 @@
 
 #include "common/clock.h"
 #include "common/list.h"
+#include "common/local_time.h"
 #include "common/store/store_shared.h"
 #include "lua-bindings/relayout.h"
 #include "policy/queue_client.h"
@@ -18,8 +19,6 @@
 #define CLOCK_SLACK_MS 2000	    /* the queue knows whole seconds only */
 #define ASKED_MS 5000		    /* the queue was listed well after the token was used */
 #define CLEANUP_MS (10 * 60 * 1000) /* cleanup(8) has written the message, or has given up */
-
-#define TIME_BYTES 40
 
 /* The queues of Postfix; Sendmail's are named after them (agent_queue.h). */
 #define QUEUE_HELD "hold"
@@ -364,16 +363,6 @@ static void look_at_deferred(const struct agent_run *p, struct candidate *c)
 
 /* ---- any message ---- */
 
-static void format_time(char out[static TIME_BYTES], int64_t ms)
-{
-	time_t t = (time_t)(ms / 1000);
-	struct tm tm;
-
-	if (localtime_r(&t, &tm) == NULL ||
-	    strftime(out, TIME_BYTES, "%Y-%m-%d %H:%M:%S", &tm) == 0)
-		snprintf(out, TIME_BYTES, "?");
-}
-
 /* Nobody can tell what is to become of it, so it waits for the administrator, but not for ever:
  * what is held is released in the end; what waits to be requeued, since the map `requeue` cannot
  * read the record either, goes without a sender then. */
@@ -386,9 +375,9 @@ static void look_at_damaged(const struct agent_run *p, struct candidate *c)
 	struct log_id id = agent_id(c);
 	const char *by_hand =
 	    p->config->agent.mta == AGENT_SENDMAIL ? "sendmail -qQ -Q -qI" : "postsuper -H ";
-	char until[TIME_BYTES];
+	char until[LOCAL_TIME_BYTES];
 
-	format_time(until, written_ms + most_ms);
+	local_time_text(until, written_ms + most_ms);
 	if (strcmp(c->entry.queue, QUEUE_HELD) == 0 && over) {
 		c->release = true;
 		log_error(&id,

@@ -15,13 +15,12 @@
 #include <sys/queue.h>
 #include <sysexits.h>
 
-#define FRESH_MS 1000 /* as other answers of the map tls are used again */
-#define WAITS_MS \
-	3600000		/* mail waits for a script that says nothing of a domain routed so lately */
-#define SEARCHED 1000	/* domains of all servers, for one that wants nothing */
-#define SAVED_AGAIN 4	/* a line is written so many times in LIMIT_ROUTED_SECONDS */
-#define LINES_MORE 2000 /* lines without use in the file, before it is written anew */
-#define AGAIN_MS 60000	/* a file that could not be written is tried again */
+#define FRESH_MS 1000	 /* as other answers of the map tls are used again */
+#define WAITS_MS 3600000 /* mail waits for the opinion of a domain that was routed so lately */
+#define SEARCHED 1000	 /* domains of all servers, for one that wants nothing */
+#define SAVED_AGAIN 4	 /* a line is written so many times in LIMIT_ROUTED_SECONDS */
+#define LINES_MORE 2000	 /* lines without use in the file, before it is written anew */
+#define AGAIN_MS 60000	 /* a file that could not be written is tried again */
 
 struct routed {
 	char *domain; /* first: what compare() looks at */
@@ -393,7 +392,7 @@ static void collect(struct server *s, const struct routed_scripts *scripts, bool
 		if (is_told(r, scripts)) {
 			if (r != own && *why == NULL)
 				routed_wish_add(sum, &r->wish, why);
-		} else if (r != own && now - r->asked_ms <= WAITS_MS) {
+		} else if (r != own) {
 			strlist_add(ask, r->domain);
 		}
 	}
@@ -417,20 +416,32 @@ bool routed_wishes(const char *server, const struct routed_scripts *scripts, boo
 	return s != NULL;
 }
 
-void routed_told(const char *server, const char *domain, const struct routed_scripts *scripts,
+/* True: it is kept. */
+static bool keep_without(struct routed *r)
+{
+	if (clock_ms() - r->asked_ms > WAITS_MS) {
+		remove_one(r);
+		return false;
+	}
+	TAILQ_REMOVE(&r->server->list, r, of_server);
+	TAILQ_INSERT_TAIL(&r->server->list, r, of_server);
+	return true;
+}
+
+bool routed_told(const char *server, const char *domain, const struct routed_scripts *scripts,
     const struct routed_wish *w)
 {
+	bool own = strcmp(domain, server) == 0, wait = w == NULL && own;
 	struct routed *r;
 
 	pthread_mutex_lock(&lock);
 	r = find_routed(server, domain);
-	if (r == NULL && w != NULL && strcmp(domain, server) == 0 && find(&servers, server) != NULL)
+	if (r == NULL && w != NULL && own && find(&servers, server) != NULL)
 		r = touch(server, domain, clock_ms());
-	if (r != NULL && w != NULL) {
+	if (r != NULL && w != NULL)
 		tell(r, scripts, w);
-	} else if (r != NULL) {
-		TAILQ_REMOVE(&r->server->list, r, of_server);
-		TAILQ_INSERT_TAIL(&r->server->list, r, of_server);
-	}
+	else if (r != NULL)
+		wait = keep_without(r) || own;
 	pthread_mutex_unlock(&lock);
+	return wait;
 }

@@ -45,8 +45,9 @@ bool routed_knows(const char *server, const char *domain);
  * ago. NULL in *why, or what cannot be said. Clear both. */
 bool routed_wishes(const char *server, const struct routed_scripts *, bool late,
     struct routed_wish *sum, struct strlist *ask, const char **why);
-/* ServerDetails() has answered; NULL: it has not, so others are asked about first. */
-void routed_told(const char *server, const char *domain, const struct routed_scripts *,
+/* ServerDetails() has answered; NULL: it has not, so others are asked about first, and one that was
+ * not routed for an hour is forgotten. True: mail must wait for the answer. */
+bool routed_told(const char *server, const char *domain, const struct routed_scripts *,
     const struct routed_wish *);
 /* Puts another wish to the sum. False: they cannot be said in one; *why is constant. */
 bool routed_wish_add(struct routed_wish *sum, const struct routed_wish *, const char **why);

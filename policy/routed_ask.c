@@ -66,7 +66,7 @@ bool routed_ask_route(
 
 /* ---- the map tls ---- */
 
-/* False: one has no answer. */
+/* False: one has no answer that mail must wait for. */
 static bool ask_for(const struct map_query *q, int number, const char *server,
     const struct strlist *domains, struct routed_wish *sum, const char **why)
 {
@@ -77,12 +77,12 @@ static bool ask_for(const struct map_query *q, int number, const char *server,
 		struct routed_wish w = {0};
 		bool fine = wish_ask(q, domains->v[i], server, 0, number, &w);
 
-		routed_told(server, domains->v[i], &scripts, fine ? &w : NULL);
+		if (routed_told(server, domains->v[i], &scripts, fine ? &w : NULL))
+			all = false;
 		if (fine && *why == NULL &&
 		    !(routed_wish_none(&w) && strcmp(domains->v[i], server) == 0))
 			routed_wish_add(sum, &w, why);
 		routed_wish_clear(&w);
-		all &= fine;
 	}
 	return all;
 }

@@ -4,6 +4,7 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/list.h"
+#include "common/local_time.h"
 #include "common/provider.h"
 #include "common/store/holds.h"
 #include "common/store/store_shared.h"
@@ -42,15 +43,6 @@ void mx_decision_facts(const struct mx_case *c, int64_t *retries, int64_t *size)
 
 /* ---- holds ---- */
 
-static void format_time(char *out, size_t size, int64_t ms)
-{
-	time_t t = (time_t)(ms / 1000);
-	struct tm tm;
-
-	if (localtime_r(&t, &tm) == NULL || strftime(out, size, "%Y-%m-%d %H:%M:%S", &tm) == 0)
-		snprintf(out, size, "?");
-}
-
 static struct hold_target target_of(
     const struct mx_case *c, const char *host, const char *address, char *provider, size_t size)
 {
@@ -71,7 +63,7 @@ bool mx_decision_held(
 	if (holds_find(cfg->store, &target, cfg->outbound.holds_ms, &held, store_ms(c)) !=
 	    STORE_FOUND)
 		return false;
-	format_time(until, sizeof until, held.until_ms);
+	local_time_text(until, held.until_ms);
 	r->use = MX_DROP;
 	r->until_ms = held.until_ms;
 	snprintf(r->why, sizeof r->why, "hold on %s%s%s until %s, by %s: %s",
@@ -89,7 +81,7 @@ static bool is_exempt(const struct mx_case *c, const char *host, struct mx_reaso
 
 	if (holds_exempt(script_set_config(c->set)->store, &target, &held) != STORE_FOUND)
 		return false;
-	format_time(until, sizeof until, held.until_ms);
+	local_time_text(until, held.until_ms);
 	snprintf(r->why, sizeof r->why,
 	    "%s%s%.255s released until %s, by %.255s: CheckServer is not asked",
 	    store_dimension_name(held.dimension), held.key[1] != '\0' ? " " : "", held.key + 1,
@@ -110,7 +102,7 @@ static void hold(const struct mx_case *c, const char *host, int64_t hold_ms, str
 	r->until_ms = h.until_ms;
 	if (script_set_only_looks(c->set))
 		return;
-	format_time(until, sizeof until, h.until_ms);
+	local_time_text(until, h.until_ms);
 	if (holds_set(cfg->store, &h, store_ms(c)) == STORE_UNKNOWN)
 		log_error(c->id,
 		    "%s is held until %s by this process only: the store did not take it", host,
